@@ -3,7 +3,7 @@
     python benchmarks/duty_looks.py [--counts 10000,100000]
 
 A ledger (SQLite) of so many settled tickets, one in twenty drawn and judged by people. A look is what the clerk does after each
-round with news (bot/slack/delivery/duty_clerk.py): here one new ticket and one new word on an earlier one, ten looks, the median.
+round with news (bot/slack/delivery/duty_runner.py): here one new ticket and one new word on an earlier one, ten looks, the median.
 The first look at a ledger of an earlier version, or at a state of one, bets on all tickets once.
 """
 
@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from sqlalchemy import insert
 
-from bot.slack.delivery.duty_clerk import DutyClerk
+from bot.slack.delivery.duty_runner import DutyRunner
 from worker.ledger import duty
 from worker.ledger.duty import Watch
 from worker.ledger.duty_tables import duty_labels, duty_tickets
@@ -83,12 +83,12 @@ def measure(count: int, folder: Path) -> tuple[float, float]:
     fill(ledger, watch, count, rng)
     services: Any = SimpleNamespace(ledger=ledger, clock=lambda: BEGIN + count, wake=lambda: None)
     model: Any = SimpleNamespace(confidences=rng.beta(9, 1.5, 400))
-    clerk = DutyClerk(services, SimpleNamespace(), folder)  # type: ignore[arg-type]
+    runner = DutyRunner(services, SimpleNamespace(), folder)  # type: ignore[arg-type]
     times = []
     for look in range(LOOKS + 1):
         more(ledger, watch, count + look)
         began = time.process_time()
-        clerk._judge(watch, model)
+        runner._update_alarms(watch, model)
         times.append(1_000 * (time.process_time() - began))
     assert duty.watch_by(ledger.engine, watch.id).mode == duty.LIVE
     return times[0], statistics.median(times[1:])

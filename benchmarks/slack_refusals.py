@@ -25,9 +25,9 @@ from bot.demo.transcript import message_lines
 from bot.playground import Person, Playground
 from bot.playground.state.seed import MAYA, TEAM_ID
 from bot.slack.app import posting_client, slack_client
+from bot.slack.delivery.answer_outbox import enqueue_answer
 from bot.slack.delivery.answer_stream import AnswerStream
 from bot.slack.delivery.notifier import Notifier
-from bot.slack.delivery.owed_answers import owe
 from bot.slack.ui.verdict_card import verdict_card, verdict_text, verdict_title
 from rag.reply import Claim, Reply, Verdict
 from worker.ledger.ledger import Ledger
@@ -145,8 +145,8 @@ class RefusalBench:
         for step in ("reading", "searching", "checking"):
             stream.step(step)
         stream.finish(verdict_title(reply), verdict_card(reply), verdict_text(reply))
-        for owed in stream.owed:
-            owe(self.ledger, owed)
+        for owed in stream.unsent_answers:
+            enqueue_answer(self.ledger, owed)
         for _ in range(ROUNDS):
             if not self.ledger.due_posts(self.now + 10**6, limit=1):
                 break

@@ -1,9 +1,9 @@
-"""The language model that an admin connected from Slack for measuring prompts: its address, its caps, its key.
+"""The language model that an admin connected from Slack for measuring prompts: address, spending caps, API key.
 
-The settings lie in `endpoint.json` in the home folder, the API key in it encrypted (Fernet) under a key of its own
-file, `keys/endpoint.key`, which only its owner may read. Neither is in the database, so a copy of the database or of
-`endpoint.json` alone gives no access. A worker on this machine shares the home folder; a remote one does not, and
-needs OPENAI_API_KEY and OPENAI_BASE_URL of its own.
+The settings are in `endpoint.json` in the home folder. The API key in it is encrypted (Fernet) with the key in
+`keys/endpoint.key`, which only its owner may read. Neither is in the database, so a copy of the database or of
+`endpoint.json` alone gives no access. A worker on this machine shares the home folder; a remote worker needs its own
+OPENAI_API_KEY and OPENAI_BASE_URL.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class EndpointError(BotError):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An OpenAI-compatible server and what may be spent at it, in US dollars; `by` connected it at `at`."""
+    """An OpenAI-compatible server with its spending caps in US dollars; `by` connected it at `at`."""
 
     base_url: str
     model: str
@@ -60,8 +60,8 @@ class Endpoint:
 def read_endpoint(form: Mapping[str, Any], by: str, at: float) -> Endpoint:
     """The endpoint that a form describes; EndpointError with a sentence for each wrong field.
 
-    Only an admin gets here, who may name this machine or a private network on purpose. Addresses that hand out a
-    cloud machine's own credentials (link-local) are refused for everybody.
+    Only admins can submit the form, so this machine and private networks are allowed. Link-local addresses, which return a
+    cloud machine's credentials, are refused.
     """
     problems: dict[str, str] = {}
     url = str(form.get("base_url") or "").strip().rstrip("/")
@@ -116,14 +116,14 @@ def _dollars(value: Any) -> float | None:
 
 
 class EndpointStore:
-    """The connected endpoint in a home folder: kept, read and removed by the bot, read by workers of this machine."""
+    """The connected endpoint in a home folder: the bot writes it, workers on this machine read it."""
 
     def __init__(self, home: Path) -> None:
         self._file, self._spending = home / "endpoint.json", home / "endpoint_spending.json"
         self._key_file = home / "keys" / "endpoint.key"
 
     def load(self) -> Endpoint | None:
-        """The endpoint, or None; EndpointError where its file cannot be read."""
+        """The endpoint, or None; raises EndpointError when its file cannot be read."""
         body = self._read()
         if body is None:
             return None
@@ -133,7 +133,7 @@ class EndpointStore:
             raise EndpointError({"": self._unreadable()}) from None
 
     def api_key(self) -> str | None:
-        """The key in plain, for the wire alone; None where the server needs none."""
+        """The decrypted API key, for requests only; None when the server needs none."""
         from cryptography.fernet import Fernet, InvalidToken
 
         body = self._read()
@@ -145,13 +145,13 @@ class EndpointStore:
             raise EndpointError({"": self._unreadable()}) from None
 
     def save(self, endpoint: Endpoint, api_key: str | None) -> None:
-        """Keeps the endpoint in place of an earlier one; the file appears whole or not at all."""
+        """Saves the endpoint and replaces an earlier one; writes the file atomically."""
         token = self._cipher().encrypt(api_key.encode()).decode() if api_key else None
         self._file.parent.mkdir(parents=True, exist_ok=True)
         _write_private(self._file, json.dumps({"endpoint": asdict(endpoint), "key": token}).encode())
 
     def remove(self) -> bool:
-        """Forgets endpoint and key; whether there was one."""
+        """Deletes endpoint and key; returns whether there was one."""
         there = self._file.exists()
         for path in (self._file, self._key_file):
             path.unlink(missing_ok=True)
@@ -163,12 +163,12 @@ class EndpointStore:
             return float(months.get(_month(now), 0.0))
 
     def record_spending(self, usd: float, now: float) -> None:
-        """Adds to this month's dollars; several workers of this machine may do so at once."""
+        """Adds to this month's dollars; safe for several workers on this machine."""
         with self._locked_spending() as months:
             months[_month(now)] = round(months.get(_month(now), 0.0) + usd, 8)
 
     def allowance_usd(self, endpoint: Endpoint, now: float) -> float:
-        """What one measurement may spend now: its cap, or what is left of the month's."""
+        """The dollars that one measurement may spend now: its cap, or the rest of the month's cap."""
         return max(0.0, min(endpoint.measurement_cap_usd, endpoint.month_cap_usd - self.spent_usd(now)))
 
     def _cipher(self) -> Fernet:
@@ -188,7 +188,7 @@ class EndpointStore:
 
     @contextmanager
     def _locked_spending(self) -> Iterator[dict[str, float]]:
-        """The dollars by month under a lock; what the block changes is written back."""
+        """The dollars by month under a lock; writes back the block's changes."""
         self._spending.parent.mkdir(parents=True, exist_ok=True)
         with self._spending.open("a+", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -206,7 +206,7 @@ class EndpointStore:
 
 
 def private_cipher(file: Path) -> Fernet:
-    """The cipher of a key file, made on first use, that only its owner may read."""
+    """The cipher of a key file, which is created on first use and readable by its owner only."""
     from cryptography.fernet import Fernet
 
     if not file.exists():
@@ -220,7 +220,7 @@ def _month(now: float) -> str:
 
 
 def _write_private(path: Path, content: bytes) -> None:
-    """Writes a file that only its owner may read; it is never there half or readable by others."""
+    """Writes a file atomically, readable by its owner only."""
     draft = path.with_suffix(f".{os.getpid()}.part")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_MODE)
     with os.fdopen(descriptor, "wb") as file:

@@ -1,7 +1,7 @@
-"""The optional parts of an installation: which modules each extra brings, and what to tell where one is missing.
+"""The optional extras of an installation: their modules, and the message when one is missing.
 
-The bot answers with its base packages alone. Documents other than text, tickets and training load theirs when they are
-first used.
+The bot answers with its base packages alone. Documents other than text, tickets and training load their packages at first
+use.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-# No setting: a mark that `trainwise demo` leaves for the bot it starts. It names a file that is there while the rest is
-# being installed; so it is read where an import fails, in whatever process that is, and not in bot/settings.py.
+# Not a setting: `trainwise demo` sets this variable for the bot that it starts. It names a file that exists while the other
+# packages are being installed. Any process in which an import fails reads it, so it is not in bot/settings.py.
 INSTALLING = "TRAINWISE_INSTALLING"
 TICKETS = (
     "pyarrow",
@@ -81,12 +81,12 @@ PURPOSE = {
 
 
 def missing_modules(extra: str) -> list[str]:
-    """The modules of an extra that are not installed here; none of them is loaded."""
+    """The modules of an extra that are not installed; loads none of them."""
     return [module for module in MODULES_OF[extra] if find_spec(module) is None]
 
 
 def advise_missing(error: BaseException) -> str | None:
-    """What to do where `error` is an optional package that is not installed; None for every other error."""
+    """What to do when `error` is a missing optional package; None for every other error."""
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return None
     module = error.name.split(".")[0]

@@ -1,4 +1,4 @@
-"""What the command line opens: the same domain objects as the bot's, from the same settings."""
+"""Builds the domain objects that the bot and the command line share, from the settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import yaml
 from bot.endpoint import EndpointError, EndpointStore
 from bot.extras import missing_modules
 from bot.settings import Settings
-from bot.slack.feedback_log import blank_feedback
+from bot.slack.feedback_log import redact_feedback
 from bot.slack.services import models_trained_on
 from finetune.data.erase import mention_of
 from finetune.data.importing import IMPORTS
@@ -45,17 +45,17 @@ log = logging.getLogger("trainwise")
 PRICES = Path(__file__).parent / "prices.yaml"
 
 
-def plug_in_values(settings: Settings) -> dict[str, str]:
-    """The settings of platforms and sources as they go to these, tokens included."""
+def platform_settings(settings: Settings) -> dict[str, str]:
+    """The settings of platforms and sources in plain text, tokens included."""
     return {name: value.reveal() for name, value in settings.platform_values.items()}
 
 
 def connect_platforms(settings: Settings) -> dict[str, Connection]:
-    """The adapters of the configured platforms, by name; one that cannot be used is left out with a warning."""
+    """The adapters of the configured platforms by name; an unusable one is left out with a warning."""
     from finetune.platforms import PLATFORMS
     from worker.dispatch.desk import Connection
 
-    values = plug_in_values(settings)
+    values = platform_settings(settings)
     connections = {}
     for name, platform in PLATFORMS.items():
         if not platform.is_configured(values):
@@ -69,8 +69,8 @@ def connect_platforms(settings: Settings) -> dict[str, Connection]:
     return connections
 
 
-def host_of(settings: Settings, card: Mapping[str, Any]) -> Host:
-    """The connected platform that hosts the model of this card; FinetuneError says what to set where it is none."""
+def hosting_platform(settings: Settings, card: Mapping[str, Any]) -> Host:
+    """The connected platform that hosts the card's model; raises FinetuneError with the missing settings."""
     from finetune.hosted import no_endpoint
     from finetune.platforms import PLATFORMS
 
@@ -83,8 +83,10 @@ def host_of(settings: Settings, card: Mapping[str, Any]) -> Host:
 
 
 def hosted_endpoint(settings: Settings, card: Mapping[str, Any]) -> Endpoint:
-    """Where a hosted model answers, by its card."""
-    return host_of(settings, card).endpoint(str(card.get("base_model")), str(card.get("hosted_model")))
+    """The endpoint of a hosted model, by its card."""
+    return hosting_platform(settings, card).endpoint(
+        str(card.get("base_model")), str(card.get("hosted_model"))
+    )
 
 
 def open_desk(
@@ -94,7 +96,7 @@ def open_desk(
     on_change: Callable[[], None],
     signer: tuple[Path, str],
 ) -> Desk:
-    """The desk of jobs on platforms; without a configured one it only sees to jobs that an earlier setting began.
+    """The desk for jobs on platforms; without a configured platform it only finishes jobs of earlier settings.
 
     `signer` is the folder of the bot's keys, and the team.
     """
@@ -113,7 +115,7 @@ def open_desk(
         artifacts,
         per_user=settings.jobs_per_person,
         on_change=on_change,
-        find_llm=partial(measuring_account, settings),
+        find_llm=partial(measurement_llm_account, settings),
     )
 
 
@@ -127,8 +129,8 @@ def measuring_gap(settings: Settings) -> str:
     return text
 
 
-def person() -> str:
-    """Who sits at this terminal, as the ledger and the cards name them."""
+def terminal_user() -> str:
+    """The name of the terminal's user, for the ledger and cards."""
     return f"terminal:{getpass.getuser()}"
 
 
@@ -139,7 +141,7 @@ def load_prices(settings: Settings) -> dict[str, Any]:
 
 
 def artifacts_folder(settings: Settings) -> Path:
-    """Where weights and checkpoints go."""
+    """The folder of weights and checkpoints."""
     from worker.runtime.options import local_folder
 
     return local_folder(settings.artifacts_url)
@@ -182,10 +184,10 @@ def chat_model(settings: Settings) -> LanguageModel | None:
     return LanguageModel(client, settings.chat_timeout_s)
 
 
-def measuring_account(settings: Settings, most_usd: float = JOB_LLM_USD) -> LlmAccount | None:
-    """The language model for prompts in a job: OPENAI_*'s of this machine, else the one that an admin connected.
+def measurement_llm_account(settings: Settings, most_usd: float = JOB_LLM_USD) -> LlmAccount | None:
+    """The language model for prompts in a job: the one of this machine's OPENAI_* variables, else the connected one.
 
-    `most_usd` is for one job. None where there is neither, or where nothing may be spent.
+    `most_usd` is the limit for one job. None without a model, or when the month's cap is used up.
     """
     from finetune.llm_access import LlmAccess, LlmAccount
 
@@ -212,15 +214,15 @@ def measuring_account(settings: Settings, most_usd: float = JOB_LLM_USD) -> LlmA
     return LlmAccount(access, lambda usd: store.record_spending(usd, time.time()))
 
 
-def measuring_llm(settings: Settings, most_usd: float = JOB_LLM_USD) -> Llm | None:
-    """The same, ready to be asked by this process; its dollars are recorded as they are spent."""
-    account = measuring_account(settings, most_usd)
+def open_measurement_llm(settings: Settings, most_usd: float = JOB_LLM_USD) -> Llm | None:
+    """The client of `measurement_llm_account`'s model; it records its spending."""
+    account = measurement_llm_account(settings, most_usd)
     return account.access.open({}, account.record) if account else None
 
 
 @contextmanager
-def asking(settings: Settings) -> Iterator[Adviser]:
-    """The adviser over the index, with the language model where one is configured."""
+def open_adviser(settings: Settings) -> Iterator[Adviser]:
+    """The adviser on the index, with the configured language model if there is one."""
     from rag.adviser import Adviser
 
     with open_index(settings) as index:
@@ -228,13 +230,13 @@ def asking(settings: Settings) -> Iterator[Adviser]:
 
 
 def forget_requester(settings: Settings, requester: str) -> list[str]:
-    """Erases a requester's rows and words everywhere; what was erased and what cannot be, line by line."""
+    """Erases a customer's rows and mentions everywhere; returns lines on what was erased and what could not be."""
     store, ledger, mention = open_datasets(settings), open_ledger(settings), mention_of(requester)
-    removals = store.forget(requester, person(), models_trained_on(ledger))
+    removals = store.forget(requester, terminal_user(), models_trained_on(ledger))
     shutil.rmtree(settings.home / IMPORTS, ignore_errors=True)
     digests = frozenset(digest for removal in removals for digest in removal.erased)
     blanks = forget_person(ledger.engine, requester, digests, time.time())
-    blanks += blank_feedback(settings.home, mention)
+    blanks += redact_feedback(settings.home, mention)
     if not removals and not blanks:
         columns = {card.columns["customer"] for card in store.list() if "customer" in card.columns}
         hint = f" Give it as the files have it in {', '.join(sorted(columns))}." if columns else ""

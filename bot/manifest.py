@@ -1,4 +1,4 @@
-"""The app's manifest: of this checkout, else of the installed package."""
+"""Reads the app's manifest from this checkout, else from the installed package."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ ROOT = Path(__file__).parents[1]
 
 
 def manifest_path() -> Path:
-    """Where manifest.yml lies."""
+    """The path of manifest.yml."""
     checkout = ROOT / "manifest.yml"
     return checkout if checkout.is_file() else Path(get_path("data")) / "share" / "trainwise" / "manifest.yml"
 
 
 def read_manifest() -> dict[str, Any]:
-    """The manifest as Slack takes it."""
+    """The manifest in Slack's format."""
     return dict(yaml.safe_load(manifest_path().read_text(encoding="utf-8")))
 
 
 def bot_scopes() -> list[str]:
-    """What the app asks for when it is installed."""
+    """The bot scopes that the app requests at installation."""
     return [str(scope) for scope in read_manifest()["oauth_config"]["scopes"]["bot"]]

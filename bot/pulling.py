@@ -1,4 +1,4 @@
-"""A pull under its lease: whoever runs it, the bot's clerk or the command line, holds the dataset while it works."""
+"""Runs a pull under its lease in the ledger, for the bot and for the command line."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from worker.ledger.pulls import LEASE_S, renew_lease
 
 log = logging.getLogger(__name__)
 
-PIECE_S = 20.0  # of a pause; the lease is renewed after each
+RENEW_PAUSE_S = 20.0  # of a pause; the lease is renewed after each
 
 
-class EndOfPull(BotError):
-    """The pull ends here and goes on later: the bot stops, or the lease is another's."""
+class PullInterrupt(BotError):
+    """The pull stops here and resumes later: the bot stops, or another process holds the lease."""
 
 
 def find_source(name: str) -> Source:
-    """The source of this name; BotError that names those that there are."""
+    """The source of this name; raises BotError with the known names."""
     if name in SOURCES:
         return SOURCES[name]
     raise BotError(
@@ -43,7 +43,7 @@ def find_source(name: str) -> Source:
 class Puller:
     """Pulls into one store; `values` are the settings of sources, tokens included, `holder` names this process in the ledger.
 
-    `pause` sleeps, `is_over` says that the process is to end.
+    `pause` sleeps; `should_stop` tells that the process has to end.
     """
 
     store: DatasetStore
@@ -52,38 +52,38 @@ class Puller:
     holder: str
     clock: Callable[[], float] = time.time
     pause: Callable[[float], None] = time.sleep
-    is_over: Callable[[], bool] = lambda: False
+    should_stop: Callable[[], bool] = lambda: False
     renew_s: float = LEASE_S / 4
 
     def run(self, source: Source, order: Order, prepare: Prepare, show: Callable[[str], None]) -> PullResult:
-        """Pulls while the lease that was taken before is held; EndOfPull where it is not. `show` is told each step."""
+        """Pulls while this process holds the lease; raises PullInterrupt when it does not. Calls `show` with each step."""
         source.check(self.values, order.query.project)
 
         def step(text: str) -> None:
-            self._hold(order.dataset)
+            self._renew_lease(order.dataset)
             show(text)
 
         def wait(seconds: float, why: str) -> None:
             show(why)
             until = self.clock() + seconds
             while (left := until - self.clock()) > 0:
-                self.pause(min(PIECE_S, left))
-                self._hold(order.dataset)
+                self.pause(min(RENEW_PAUSE_S, left))
+                self._renew_lease(order.dataset)
 
         connection = source.connect(self.values, wait)
-        with self._holding(order.dataset):
+        with self._renewing_lease(order.dataset):
             return pull(self.store, source, connection, order, prepare, step)
 
     @contextmanager
-    def _holding(self, dataset: str) -> Iterator[None]:
-        """Renews the lease while one step takes long, as a version of many rows does; who lost it hears so at the next step."""
+    def _renewing_lease(self, dataset: str) -> Iterator[None]:
+        """Renews the lease during a long step; a lost lease raises PullInterrupt at the next step."""
         is_done = threading.Event()
 
         def renew() -> None:
             while not is_done.wait(self.renew_s):
                 try:
                     renew_lease(self.engine, dataset, self.holder, self.clock())
-                except SQLAlchemyError as error:  # a database that is back in a moment costs nothing
+                except SQLAlchemyError as error:  # a short outage of the database loses no lease
                     log.warning("the lease of %s was not renewed: %s", dataset, type(error).__name__)
 
         thread = threading.Thread(target=renew, name="pull-lease", daemon=True)
@@ -94,8 +94,8 @@ class Puller:
             is_done.set()
             thread.join()
 
-    def _hold(self, dataset: str) -> None:
-        if self.is_over():
-            raise EndOfPull("The bot is stopping: the pull goes on from here when it is back.")
+    def _renew_lease(self, dataset: str) -> None:
+        if self.should_stop():
+            raise PullInterrupt("The bot is stopping: the pull goes on from here when it is back.")
         if not renew_lease(self.engine, dataset, self.holder, self.clock()):
-            raise EndOfPull(f"The pull of {dataset} was ended, or is gone on with elsewhere.")
+            raise PullInterrupt(f"The pull of {dataset} was ended, or is gone on with elsewhere.")

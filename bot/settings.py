@@ -72,7 +72,7 @@ class Secret:
 
 
 @dataclass(frozen=True)
-class Installing:
+class InstallSettings:
     """How many workspaces install the app by OAuth; with `client_id` "" there is one, with its token.
 
     `allow_list`: ids and domains that may install, empty: all; `leave_days`: until what a departed one left is erased.
@@ -99,7 +99,7 @@ class Settings:
     slack_app_token: Secret | None
     slack_signing_secret: Secret | None
     slack_api_url: str
-    installing: Installing
+    installing: InstallSettings
     team: str  # whose state commands of the terminal work on
     slack_mode: str  # "socket" or "http"
     http_host: str
@@ -322,8 +322,8 @@ class SettingsReader:
             return self.secret(variable.name) or Secret("")
         return Secret(self.text(variable.name, variable.default or ""))
 
-    def installing(self, client_secret: Secret | None) -> Installing:
-        return Installing(
+    def installing(self, client_secret: Secret | None) -> InstallSettings:
+        return InstallSettings(
             client_id=self.text("TRAINWISE_SLACK_CLIENT_ID", ""),
             client_secret=client_secret,
             public_url=self.url("TRAINWISE_PUBLIC_URL", https=True),

@@ -1,4 +1,4 @@
-"""Settings become objects here and nowhere else: the bot with its threads, and the worker."""
+"""Builds the objects of the processes from the settings: the bot with its threads, and the worker."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.errors import BotError
-from bot.factories import artifacts_folder, hosted_endpoint, load_prices, measuring_llm
+from bot.factories import artifacts_folder, hosted_endpoint, load_prices, open_measurement_llm
 from bot.manifest import bot_scopes
 from bot.settings import WHERE, Settings
 from bot.slack.app import FEATURES, build_app, posting_client, slack_client
-from bot.slack.delivery.rounds import every
+from bot.slack.delivery.background_loop import run_every
 from bot.slack.teams import OneTeam
 from bot.slack.thread_start import start_threads
 from bot.teams.directory import require_home_of_one
-from bot.teams.place import hold_home, holds_data, settings_of
-from bot.teams.runtime import Line, open_runtime, open_shared
+from bot.teams.runtime import SlackConnection, open_runtime, open_shared
+from bot.teams.team_state import has_data, lock_home, settings_of
 from worker.logs import start_logging
 from worker.transport import signing
 from worker.transport.embedded_redis import embedded_redis
@@ -50,20 +50,20 @@ PRELOAD = (
     "finetune.measurement.run",
     "finetune.serving.predict",
 )
-WORKERS = 10  # threads of a socket
-SOCKETS = 2  # Slack sends each envelope to one of them, so a hang-up of one is no gap
+SOCKET_THREADS = 10  # threads of a socket
+SOCKETS = 2  # Slack sends each envelope to one of them, so a reconnect of one loses nothing
 MINUTE_S, HOUR_S = 60.0, 3600.0
 log = logging.getLogger("trainwise")
 
 
-class Runs(Protocol):
-    """What answers for one team or for many."""
+class Runtime(Protocol):
+    """The runtime of one team (TeamRuntime) or of many (TeamRuntimes)."""
 
     def stop(self) -> None: ...
 
     def close(self) -> None: ...
 
-    def upkeep(self) -> None: ...
+    def run_maintenance(self) -> None: ...
 
 
 @dataclass
@@ -74,14 +74,16 @@ class Bot:
     app: App
     client: WebClient
     cleanup: ExitStack
-    begin: Callable[[], None]  # what answers for the team or the teams begins to work
-    runs: Runs
-    routes: Sequence[Route] = ()  # by which workspaces install the app
+    start_teams: Callable[[], None]  # starts the runtime of the team or teams
+    runtime: Runtime
+    routes: Sequence[Route] = ()  # OAuth routes of a bot that workspaces install
 
     def start(self) -> None:
-        """Carries jobs, pays posts and listens to Slack."""
-        self.begin()
-        self.cleanup.callback(every(HOUR_S if not self.routes else MINUTE_S, self.runs.upkeep))
+        """Starts dispatching jobs, delivering posts and listening to Slack."""
+        self.start_teams()
+        self.cleanup.callback(
+            run_every(HOUR_S if not self.routes else MINUTE_S, self.runtime.run_maintenance)
+        )
         settings = self.settings
         if settings.slack_mode == "http":
             from bot.slack.http import build_site, run_site
@@ -109,30 +111,30 @@ class Bot:
                 self.app,
                 self.settings.slack_app_token.reveal(),
                 web_client=self.client,
-                concurrency=WORKERS,
+                concurrency=SOCKET_THREADS,
             )
             self.cleanup.callback(close_socket, handler)
-            start_threads(handler.client.message_workers, WORKERS)
+            start_threads(handler.client.message_workers, SOCKET_THREADS)
             try:
                 handler.connect()
             except SlackApiError as refused:
                 raise BotError(refused_token("SLACK_APP_TOKEN", refused)) from refused
 
     def stop(self) -> None:
-        """Finishes the answers under way, then lets go of everything; jobs go on without the bot."""
-        self.runs.stop()
+        """Finishes the running answers, then closes everything; jobs on workers continue without the bot."""
+        self.runtime.stop()
         self.cleanup.close()
-        self.runs.close()
+        self.runtime.close()
 
 
 def close_socket(handler: SocketModeHandler) -> None:
-    """Ends a socket; slack_sdk 3.47 trips over its own reconnect when one is under way."""
+    """Closes a socket; slack_sdk 3.47 raises AttributeError during a reconnect."""
     with suppress(AttributeError):
         handler.close()
 
 
 def redis_address(settings: Settings, cleanup: ExitStack) -> str:
-    """The configured queue, or an embedded one in the bot's home that lives as long as the bot."""
+    """The URL of the configured Redis, or of an embedded one in the bot's home that stops with the bot."""
     if settings.redis_url is not None:
         return settings.redis_url.reveal()
     server = embedded_redis(settings.home / "redis")
@@ -151,45 +153,45 @@ def build(settings: Settings) -> Bot:
 
 
 def build_for_one(settings: Settings) -> Bot:
-    """The bot of one team, with its token and its state in the home itself."""
+    """The bot of one team, with one token and its state in the home itself."""
     assert settings.slack_bot_token
     token = settings.slack_bot_token.reveal()
     client = slack_client(token, settings.slack_api_url)
-    team = greet(client)
+    team = fetch_team_id(client)
     require_home_of_one(settings.home, settings.database_url.reveal(), team)
     cleanup = ExitStack()
-    cleanup.callback(hold_home(settings.home, alone=False))
+    cleanup.callback(lock_home(settings.home, exclusive=False))
     shared = open_shared(settings, redis_address(settings, cleanup))
     signing.pair_locally(settings.home / "keys")
-    line = Line(client, posting_client(token, settings.slack_api_url), lambda: token)
-    runtime = open_runtime(settings, "", line, shared)
+    connection = SlackConnection(client, posting_client(token, settings.slack_api_url), lambda: token)
+    runtime = open_runtime(settings, "", connection, shared)
     app = build_app(client, OneTeam(runtime.services), settings.listener_threads, signing_secret(settings))
 
-    def begin() -> None:
+    def start_teams() -> None:
         runtime.start()
-        open_tickets(settings, lambda team: None if team else runtime.services, cleanup)
+        start_tickets(settings, lambda team: None if team else runtime.services, cleanup)
 
-    return Bot(settings, app, client, cleanup, begin, runtime)
+    return Bot(settings, app, client, cleanup, start_teams, runtime)
 
 
 def build_for_many(settings: Settings) -> Bot:
-    """The bot of every team that installs the app by OAuth; nothing is opened for a team before `start()`."""
+    """The bot of all teams that install the app by OAuth; opens no team before `start()`."""
     from bot.teams.directory import Directory, open_engine
-    from bot.teams.install import install_routes, open_flow
-    from bot.teams.leaving import Leaving
+    from bot.teams.install import build_install_flow, install_routes
     from bot.teams.runtimes import TeamAuthorize, TeamRuntimes
-    from bot.teams.tokens import SealedStore, Tokens
+    from bot.teams.tokens import EncryptedStore, Tokens
+    from bot.teams.uninstall import UninstallEvents
 
     assert settings.installing.client_secret
     cleanup = ExitStack()
-    cleanup.callback(hold_home(settings.home))
+    cleanup.callback(lock_home(settings.home))
     engine = open_engine(settings.home, settings.database_url.reveal())
     cleanup.callback(engine.dispose)
-    store = SealedStore(settings.installing.client_id, engine, settings.home / "keys")
+    store = EncryptedStore(settings.installing.client_id, engine, settings.home / "keys")
     secret = settings.installing.client_secret.reveal()
     tokens = Tokens(store, settings.installing.client_id, secret, settings.slack_api_url)
     directory = Directory(engine)
-    take_over(settings, directory, tokens)
+    adopt_home(settings, directory, tokens)
     shared = open_shared(settings, redis_address(settings, cleanup))
     signing.pair_locally(settings.home / "keys")
     runtimes = TeamRuntimes(settings, shared, directory, tokens)
@@ -200,33 +202,35 @@ def build_for_many(settings: Settings) -> Bot:
         runtimes,
         settings.listener_threads,
         signing_secret(settings),
-        (Leaving(runtimes), *FEATURES),
+        (UninstallEvents(runtimes), *FEATURES),
         TeamAuthorize(runtimes),
     )
-    routes = install_routes(open_flow(runtimes, bot_scopes()))
+    routes = install_routes(build_install_flow(runtimes, bot_scopes()))
 
-    def begin() -> None:
+    def start_teams() -> None:
         runtimes.open_all()
-        open_tickets(settings, runtimes.services_of, cleanup)
+        start_tickets(settings, runtimes.services_of, cleanup)
 
-    return Bot(settings, app, client, cleanup, begin, runtimes, routes)
+    return Bot(settings, app, client, cleanup, start_teams, runtimes, routes)
 
 
-def open_tickets(settings: Settings, find: Callable[[str], Services | None], cleanup: ExitStack) -> None:
-    """The door for tickets of other systems, where a port is set for it."""
+def start_tickets(settings: Settings, find: Callable[[str], Services | None], cleanup: ExitStack) -> None:
+    """Starts the server for tickets of other systems, if a port is set."""
     if settings.tickets_port:
-        from bot.slack.ticket_door import open_door
+        from bot.slack.ticket_server import start_ticket_server
 
-        many = bool(settings.installing.client_id)
-        door = open_door(find, settings.http_host, settings.tickets_port, settings.tickets_keys, many)
-        cleanup.callback(door)
+        many_teams = bool(settings.installing.client_id)
+        stop = start_ticket_server(
+            find, settings.http_host, settings.tickets_port, settings.tickets_keys, many_teams
+        )
+        cleanup.callback(stop)
 
 
-def take_over(settings: Settings, directory: Directory, tokens: Tokens) -> None:
-    """What a bot with one token left in this home becomes its team's; BotError where nobody knows whose it is."""
-    from bot.teams.runtimes import adopt
+def adopt_home(settings: Settings, directory: Directory, tokens: Tokens) -> None:
+    """Assigns the state of a bot with one token in this home to its team; raises BotError when the team is unknown."""
+    from bot.teams.runtimes import assign_home
 
-    if any(not record.place for record in directory.all()) or not holds_data(settings):
+    if any(not record.place for record in directory.all()) or not has_data(settings):
         return
     if settings.slack_bot_token is None:
         raise BotError(
@@ -234,18 +238,18 @@ def take_over(settings: Settings, directory: Directory, tokens: Tokens) -> None:
             "once with that workspace's token; or set TRAINWISE_HOME to another folder."
         )
     client = slack_client(settings.slack_bot_token.reveal(), settings.slack_api_url)
-    greet(client)
-    record = adopt(directory, tokens, client)
-    log.info("what lies in %s is the state of %s", settings.home, record.id)
+    fetch_team_id(client)
+    record = assign_home(directory, tokens, client)
+    log.info("the state in %s belongs to team %s", settings.home, record.id)
 
 
 def signing_secret(settings: Settings) -> str:
-    """What HTTP mode checks requests with; Socket Mode has none."""
+    """The secret that HTTP mode checks requests with; a placeholder in Socket Mode."""
     return settings.slack_signing_secret.reveal() if settings.slack_signing_secret else "unused"
 
 
-def greet(client: WebClient) -> str:
-    """Asks Slack whose bot we are, and gives the team's id; BotError says what to do about a refused token or a Slack out of reach."""
+def fetch_team_id(client: WebClient) -> str:
+    """The team's id from auth.test; raises BotError with what to do when Slack refuses the token or is not reached."""
     try:
         return str(client.auth_test()["team_id"])
     except SlackApiError as refused:
@@ -258,7 +262,7 @@ def greet(client: WebClient) -> str:
 
 
 def refused_token(variable: str, error: SlackApiError) -> str:
-    """What to do about a token that Slack does not take (or not for this call)."""
+    """The error text for a token that Slack refuses."""
     code = error.response.get("error")
     return (
         f"Slack refuses {variable} ({code}). {WHERE[variable]} Then start again; jobs and reports are kept."
@@ -266,17 +270,17 @@ def refused_token(variable: str, error: SlackApiError) -> str:
 
 
 def run_bot(settings: Settings) -> None:
-    """Runs the bot until SIGTERM or Ctrl-C, then drains."""
+    """Runs the bot until SIGTERM or Ctrl-C, then stops it gracefully."""
     start_logging(settings.log_level, settings.secrets(), settings.log_format)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log the addresses of people's files
-    over = threading.Event()
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # at info it logs the URLs of people's files
+    stop_event = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
+        signal.signal(number, lambda *_: stop_event.set())
     bot = build(settings)
     try:
         bot.start()
         log.info("trainwise is up (%s mode)", settings.slack_mode)
-        over.wait()
+        stop_event.wait()
     finally:
         bot.stop()
 
@@ -306,7 +310,7 @@ def run_worker(
         spool=settings.home / "spool",
         artifacts=artifacts_folder(settings),
         datasets_url=settings.datasets_url,
-        find_llm=lambda team: measuring_llm(settings_of(settings, team)),
+        find_llm=lambda team: open_measurement_llm(settings_of(settings, team)),
         find_endpoint=partial(hosted_endpoint, settings),
         prices=prices,
         price_per_hour=float(prices["cpu_hour"]["usd"]),

@@ -58,7 +58,7 @@ class Progress:
     at: str = field(default="", init=False)
     finish_early: bool = field(default=False, init=False)
     _asked_at: float = field(default=float("-inf"), init=False)
-    _told_at: float = field(default=float("-inf"), init=False)
+    _updated_at: float = field(default=float("-inf"), init=False)
     _reason: str | None = field(default=None, init=False)
 
     def phase(self, name: str) -> None:
@@ -82,9 +82,9 @@ class Progress:
         course: TrainingCourse | None = None,
     ) -> None:
         """Where training stands; reports closer together than `every_s` are dropped, the last never."""
-        if step < steps and self.clock() - self._told_at < self.every_s:
+        if step < steps and self.clock() - self._updated_at < self.every_s:
             return
-        self._told_at = self.clock()
+        self._updated_at = self.clock()
         event = {"kind": "step", "step": step, "steps": steps, "loss": loss, "eta_s": eta_s}
         self.emit(event | (course.to_json() if course else {}))
 

@@ -10,14 +10,14 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from bot.cli.console import OUR_ERRORS, bot_settings, console, refuse, settings
+from bot.cli.console import OUR_ERRORS, bot_settings, console, exit_with_error, settings
 from bot.extras import advise_missing
 
 app = typer.Typer(
     name="trainwise",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode=None,  # plain help: the boxes cost as much as everything else before the first word
+    rich_markup_mode=None,  # plain help: rich boxes double the start time
     help="Should we train a model? Answers with evidence, and runs the training when the answer is yes.",
 )
 
@@ -29,7 +29,7 @@ def demo(
 ) -> None:
     """Play the whole story on this machine: ask, fine-tune, report. Needs no Slack, key, GPU or Redis."""
     console.print("Starting Redis, a local Slack workspace and the bot on this machine ...")
-    from bot.demo.story import play  # a second by itself: after the first line
+    from bot.demo.story import play  # takes a second to import, so after the first line
 
     play(bot_settings(), port=port, stay=sys.stdin.isatty() if stay is None else stay, console=console)
 
@@ -44,7 +44,7 @@ def up() -> None:
 
 
 def one_thread_a_product() -> None:
-    """Keeps numpy, which is not loaded yet, from dividing each product among threads that spin while they wait for each other.
+    """Limits numpy, before its import, to one thread per matrix product.
 
     A reader's products are small: with two threads on two busy cores a question cost three times the CPU (docs/performance.md).
     """
@@ -89,14 +89,14 @@ def ask(
     """Answer a question in the terminal, with the verdict, what was understood, and the sources."""
     one_thread_a_product()
     from bot.cli.output import print_reply
-    from bot.factories import asking
+    from bot.factories import open_adviser
     from bot.slack.features.answering import check_question
     from rag.advice.menus import parse_correction
 
     checked_question = check_question(question)
     for correction in corrections or []:
-        parse_correction(correction)  # a bad one is refused before anything is loaded
-    with asking(settings()) as adviser:
+        parse_correction(correction)  # refuses a bad one before the models load
+    with open_adviser(settings()) as adviser:
         reply = (
             adviser.correct(corrections, question=checked_question)
             if corrections
@@ -108,7 +108,7 @@ def ask(
 @app.command()
 def doctor() -> None:
     """Ping each dependency and say what to do about each failure; exits 1 when one fails."""
-    from bot.cli.doctor import Level, examine
+    from bot.cli.doctor import Level, run_checks
 
     marks = {
         Level.OK: "[green]ok",
@@ -118,7 +118,7 @@ def doctor() -> None:
     }
     table = Table("", "dependency", "found", "what to do", box=None)
     worst = False
-    for finding in examine(bot_settings()):
+    for finding in run_checks(bot_settings()):
         table.add_row(marks[finding.level], finding.name, finding.detail, finding.fix)
         worst = worst or finding.level is Level.FAIL
     console.print(table)
@@ -138,7 +138,7 @@ def forget(
 
 @cache
 def register() -> None:
-    """Attach the command groups, once in a process; they import this module for `console` and `settings`."""
+    """Attaches the command groups, once per process."""
     from bot.cli import (
         datasets,
         evaluate,
@@ -171,20 +171,22 @@ def register() -> None:
 
 
 def main() -> None:
-    """The console script: our own errors become one clear message and exit code 2."""
+    """The console script: prints our own errors as one message and exits with code 2."""
     from finetune.errors import is_disk_full
 
     register()
     try:
         app()
     except OUR_ERRORS as error:
-        refuse(str(error))
-    except Exception as error:  # the edge: a full disk shows in every library's own dress
+        exit_with_error(str(error))
+    except Exception as error:  # the edge: each library raises its own error for a full disk
         if missing := advise_missing(error):
-            refuse(missing)
+            exit_with_error(missing)
         if not is_disk_full(error):
             raise
-        refuse("There is no space left on the disk. Free some, or set TRAINWISE_HOME to a larger disk.")
+        exit_with_error(
+            "There is no space left on the disk. Free some, or set TRAINWISE_HOME to a larger disk."
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Which columns of a file are read, and how: settled by options, shown, and asked about on a terminal."""
+"""Chooses the columns of a file: from options or guesses, shown, and confirmed on a terminal."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from finetune.data.columns import Columns
     from finetune.data.reading import Preview
 
-FIRST = next(iter(SEVERAL))
+DEFAULT_SEVERAL = next(iter(SEVERAL))
 Several = Annotated[
-    str, typer.Option(help=f"Rows of several labels: {', '.join(SEVERAL)}. Default: {FIRST}.")
+    str, typer.Option(help=f"Rows of several labels: {', '.join(SEVERAL)}. Default: {DEFAULT_SEVERAL}.")
 ]
 
 
-def settle_columns(
+def choose_columns(
     path: Path,
     options: dict[str, str],
     part: str | None = None,
@@ -30,8 +30,8 @@ def settle_columns(
     ask: bool = False,
     quiet: bool = False,
 ) -> tuple[dict[str, str], str]:
-    """The columns to read, and how rows of several labels are: as given, the rest guessed, shown and (on a terminal)
-    confirmed or chosen."""
+    """The columns to read, and the way for rows with several labels: given ones, guesses for the rest; on a terminal the
+    person confirms or chooses them."""
     from finetune.data.reading import preview
 
     if several and several not in SEVERAL:
@@ -45,19 +45,19 @@ def settle_columns(
     if not quiet:
         show_columns(head.guess)
         show_several(head, several)
-    if not ask or len(head.guess.fields) < 2:  # too few to confirm: reading says what is missing
-        return options, several or FIRST
+    if not ask or len(head.guess.fields) < 2:  # too few to confirm: the import reports what is missing
+        return options, several or DEFAULT_SEVERAL
     for row in range(len(head.rows))[:2]:
         sample = {field: head.cell(row, column)[:60] for field, column in head.guess.fields.items()}
         console.print(f"  {sample}", highlight=False, markup=False, soft_wrap=True)
     if not typer.confirm("Read the file so?", default=True):
         raise BotError("Nothing was added. Say which column is which with --text-column and --label-column.")
     share = head.several.get(head.guess.fields.get("label", ""), 0.0)
-    return options, several or (choose_several(share) if share else FIRST)
+    return options, several or (choose_several(share) if share else DEFAULT_SEVERAL)
 
 
 def show_columns(guess: Columns) -> None:
-    """Which columns are read, which fitted a field too, and which are not read."""
+    """Prints which columns are read, which other columns fitted a field, and which are not read."""
     if guess.fields:
         summary = ", ".join(f"{field} = {column!r}" for field, column in guess.fields.items())
         how = "Columns" if guess.how == "given" else f"Columns guessed by {guess.how}"
@@ -71,16 +71,16 @@ def show_columns(guess: Columns) -> None:
 
 
 def show_several(head: Preview, several: str) -> None:
-    """Says that cells of the label's column hold several labels, and what is done with them."""
+    """Prints that cells of the label column hold several labels, and how they are read."""
     name = head.guess.fields.get("label", "")
     if share := head.several.get(name, 0.0):
-        ways = " or ".join(f"--several {way}" for way in SEVERAL if way != (several or FIRST))
-        line = f"  {share:.0%} of the first rows have several labels in {name!r}: {SEVERAL[several or FIRST]} ({ways} reads them otherwise)"
+        ways = " or ".join(f"--several {way}" for way in SEVERAL if way != (several or DEFAULT_SEVERAL))
+        line = f"  {share:.0%} of the first rows have several labels in {name!r}: {SEVERAL[several or DEFAULT_SEVERAL]} ({ways} reads them otherwise)"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def choose_several(share: float) -> str:
-    """Asks what is to be done with rows of several labels."""
+    """Asks how to read rows with several labels."""
     for number, (way, words) in enumerate(SEVERAL.items(), 1):
         console.print(f"  {number}  {way}: {words}", highlight=False, markup=False, soft_wrap=True)
     question = f"{share:.0%} of the rows have several labels, and one is learned. Which way (number)?"
@@ -88,7 +88,7 @@ def choose_several(share: float) -> str:
 
 
 def show_intake(intake: Mapping[str, Any]) -> None:
-    """What became of the file's rows and characters, in lines."""
+    """Prints what the import did with the file's rows and characters."""
     from finetune.data.import_report import report_lines
 
     for line in report_lines(intake):
@@ -96,7 +96,7 @@ def show_intake(intake: Mapping[str, Any]) -> None:
 
 
 def choose_label(head: Preview) -> str:
-    """Asks which of the columns that fit equally is the queue."""
+    """Asks which of several equally good columns is the queue."""
     for number, name in enumerate(head.guess.rivals_for_label, 1):
         values = sorted({head.cell(row, name) for row in range(len(head.rows))} - {""})
         line = f"  {number}  {name}: {', '.join(values)[:80]}"
@@ -107,7 +107,7 @@ def choose_label(head: Preview) -> str:
 
 
 def _ask_number(question: str, most: int, default: int | None = None) -> int:
-    """A whole number from 1 to `most`; asked again until it is one."""
+    """Asks for a whole number from 1 to `most` until it is valid."""
     while True:
         number: int = typer.prompt(question, type=int, default=default)
         if 1 <= number <= most:

@@ -1,4 +1,4 @@
-"""What every sub-command shares: the console, the settings, a path to read, a refusal."""
+"""Shared by all sub-commands: the console, the settings, a path to read, an error exit."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ OUR_ERRORS = (BotError, FinetuneError, RagError, WorkerError)
 
 
 def settings() -> Settings:
-    """The settings of the workspace that the terminal works on: the one there is, or TRAINWISE_TEAM's."""
+    """The settings of the terminal's workspace: the only one, or the one of TRAINWISE_TEAM."""
     settings_ = bot_settings()
     if not settings_.installing.client_id and not settings_.team:
         return settings_
     from bot.teams.directory import Directory, open_engine
-    from bot.teams.place import settings_of
+    from bot.teams.team_state import settings_of
 
     directory = Directory(open_engine(settings_.home, settings_.database_url.reveal()))
     records = directory.all()
     if not settings_.team and len(records) != 1:
         names = ", ".join(record.id for record in records) or "none has installed the app yet"
         raise BotError(f"Say which workspace with TRAINWISE_TEAM. There are: {names}.")
-    record = directory.known(settings_.team or records[0].id)
+    record = directory.require(settings_.team or records[0].id)
     return settings_of(settings_, record.place, record.own)
 
 
 def bot_settings() -> Settings:
-    """The settings of this process's environment; the hub's library reads its token there, a file's too."""
-    from bot.settings import load_settings  # knows every platform and source: after the first word
+    """The settings from the environment; also sets HF_TOKEN for the hub's library."""
+    from bot.settings import load_settings  # slow to import: it loads every platform and source
 
     settings_ = load_settings(os.environ)
     if settings_.hub_token is not None:
@@ -49,14 +49,14 @@ def bot_settings() -> Settings:
     return settings_
 
 
-def path_to_read(value: Path) -> Path:
-    """A file that exists, or a clear error."""
+def existing_path(value: Path) -> Path:
+    """The path of an existing file; raises an error otherwise."""
     if not value.is_file():
         raise BotError(f"There is no file {value}. Check the path and try again.")
     return value
 
 
-def refuse(text: str) -> NoReturn:
-    """Prints what is wrong and what to do, and exits with 2."""
+def exit_with_error(text: str) -> NoReturn:
+    """Prints an error and exits with code 2."""
     Console(stderr=True).print(f"[red]error:[/red] {escape(text)}", highlight=False, soft_wrap=True)
     sys.exit(2)

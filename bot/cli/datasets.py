@@ -13,8 +13,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from bot.cli.columns import Several, settle_columns
-from bot.cli.console import console, path_to_read, settings
+from bot.cli.columns import Several, choose_columns
+from bot.cli.console import console, existing_path, settings
 from bot.errors import BotError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="The ticket data that the team shares.")
 SHOWN = 5
 JOBS_READ = 200
-LARGE_BYTES = 2_000_000  # from here on adding takes seconds and shows a bar
+LARGE_BYTES = 2_000_000  # a larger file takes seconds, so it gets a progress bar
 SUSPECT_COLUMNS = ("id", "given", "suggested", "share of given", "share of suggested", "text")
 
 
@@ -67,7 +67,7 @@ def add(
     ] = False,
 ) -> None:
     """Check, clean and redact a file row by row and keep its good rows; bad ones are listed in a file."""
-    from bot.factories import person
+    from bot.factories import terminal_user
     from finetune.data.importing import IMPORTS, ImportOrder
     from finetune.data.store import check_name, suggest_name
 
@@ -80,7 +80,7 @@ def add(
     }
     options = {field: column for field, column in columns.items() if column}
     is_asked = not yes and sys.stdin.isatty()
-    mapping, way = settle_columns(path_to_read(path), options, part, several, ask=is_asked)
+    mapping, way = choose_columns(existing_path(path), options, part, several, ask=is_asked)
     scopes = frozenset(f"channel:{c}" for c in channel) if channel else frozenset({"workspace"})
     dataset = check_name(name or suggest_name(path.stem))
     problems_file = Path(f"{dataset}.problems.csv")
@@ -91,7 +91,7 @@ def add(
         home.home / IMPORTS,
         path,
         dataset,
-        person(),
+        terminal_user(),
         scopes,
         licence,
         mapping,
@@ -100,15 +100,15 @@ def add(
         way,
     )
     try:
-        card = _added(order)
+        card = _import_with_progress(order)
     finally:
         if problems_file.is_file():
-            tell_problems(problems_file)
-    tell_card(card)
+            print_problems(problems_file)
+    print_card(card)
 
 
-def _added(order: ImportOrder) -> Card:
-    """The dataset's card; of a large file with a bar, and Ctrl-C says how it goes on."""
+def _import_with_progress(order: ImportOrder) -> Card:
+    """Imports the file and returns the dataset's card; a large file shows a bar, and Ctrl-C tells how to resume."""
     from bot.cli.output import JobProgress
     from finetune.data.importing import add_file
 
@@ -122,7 +122,7 @@ def _added(order: ImportOrder) -> Card:
 
 
 def show_history(card: Card) -> None:
-    """Every measurement and run on the card's rows, the best starred, and what all of it says now."""
+    """Prints every measurement and run on the card's rows, the best with a star, and the verdict."""
     from bot.cli.output import interval
     from bot.factories import open_ledger
     from finetune.pricing import money
@@ -160,7 +160,7 @@ def show_card(
     if as_json:
         console.out(json.dumps(card.to_json()), highlight=False)
     else:
-        tell_card(card)
+        print_card(card)
         show_history(card)
     if picture:
         from finetune.evaluation.dataset_plot import card_png
@@ -232,18 +232,18 @@ def check(
 @app.command()
 def remove(name: Annotated[str, typer.Argument(help="The dataset's name.")]) -> None:
     """Erase a dataset's rows and say which models were trained on them."""
-    from bot.factories import open_datasets, open_ledger, person
+    from bot.factories import open_datasets, open_ledger, terminal_user
     from bot.slack.services import models_trained_on
 
     models_of = models_trained_on(open_ledger(settings()))
-    removal = open_datasets(settings()).remove(name, person(), models_of)
+    removal = open_datasets(settings()).remove(name, terminal_user(), models_of)
     console.print(f"Erased {removal.rows} rows of {removal.name}.")
     if removal.models:
         console.print(f"Trained on them, and cannot forget: jobs {', '.join(removal.models)}.")
 
 
-def tell_problems(problems_file: Path) -> None:
-    """How many rows were left out or repaired, the first few, and where all of them stand."""
+def print_problems(problems_file: Path) -> None:
+    """Prints how many rows were left out or repaired, the first few, and the file with all of them."""
     with problems_file.open(newline="", encoding="utf-8-sig") as stream:
         rows = list(csv.DictReader(stream))
     out = [row for row in rows if row["kept"] == "left out"]
@@ -258,8 +258,8 @@ def tell_problems(problems_file: Path) -> None:
         console.print(f"  line {row['line']}: {row['problem']}", highlight=False, markup=False)
 
 
-def tell_card(card: Card) -> None:
-    """The card as lines, and the largest cuts before and after."""
+def print_card(card: Card) -> None:
+    """Prints the card, and the largest cuts of the cleaning."""
     from finetune.data.card import card_lines, repair_hint
     from finetune.data.import_report import cut_lines
 
@@ -276,7 +276,7 @@ def tell_card(card: Card) -> None:
 
 
 def write_suspects(suspects: Sequence[Suspect], tickets: Tickets, path: Path) -> None:
-    """The doubtful labels as CSV that no spreadsheet runs as formulas."""
+    """Writes the doubtful labels as CSV, with cells that spreadsheets do not run as formulas."""
     from finetune.data.reading import neutral_cell
     from finetune.data.ticket import DatasetError
 

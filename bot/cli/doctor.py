@@ -1,4 +1,4 @@
-"""`trainwise doctor`: one ping per dependency, and for each failure what to do about it.
+"""`trainwise doctor`: checks each dependency, and says what to do about each failure.
 
 A check never raises and never shows a secret; it returns a `Finding`. `needed_for` tells whether a failure
 stops the bot, only the worker, or nothing (an option that is off).
@@ -17,7 +17,7 @@ from typing import Any
 from bot.cli.findings import Finding, Level
 from bot.cli.machine_checks import packages, port, processor, proxy, python, user
 from bot.extras import missing_modules
-from bot.factories import chat_model, measuring_gap, plug_in_values
+from bot.factories import chat_model, measuring_gap, platform_settings
 from bot.settings import Settings
 
 Check = Callable[[Settings], Finding]
@@ -25,7 +25,7 @@ GIB = 2**30
 
 
 def home(settings: Settings) -> Finding:
-    """Whether the bot can write where it keeps its ledger, index and datasets."""
+    """Checks that the bot can write in its home."""
     probe = settings.home / ".doctor"
     try:
         settings.home.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def home(settings: Settings) -> Finding:
 
 
 def disk(settings: Settings) -> Finding:
-    """Free space where checkpoints and the index go: under 1 GiB fails, under 5 warns."""
+    """Checks the free disk space: under 1 GiB fails, under 5 GiB warns."""
     folder = next(p for p in (settings.home, *settings.home.parents) if p.exists())
     free = shutil.disk_usage(folder).free / GIB
     detail = f"{free:.1f} GiB free at {folder}"
@@ -49,7 +49,7 @@ def disk(settings: Settings) -> Finding:
 
 
 def redis_server(settings: Settings) -> Finding:
-    """Whether the queue answers, and keeps what it is told (AOF, no eviction)."""
+    """Checks that Redis answers and is durable (AOF, no eviction)."""
     if settings.redis_url is None:
         detail = "none configured: `trainwise up` starts the embedded server"
         return Finding("redis", Level.OFF, detail, "For a second machine set TRAINWISE_REDIS_URL.")
@@ -69,7 +69,7 @@ def redis_server(settings: Settings) -> Finding:
 
 
 def ledger(settings: Settings) -> Finding:
-    """Whether the database of jobs opens."""
+    """Checks that the ledger opens."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from worker.errors import WorkerError
@@ -85,7 +85,7 @@ def ledger(settings: Settings) -> Finding:
 
 
 def datasets(settings: Settings) -> Finding:
-    """Whether the team's datasets can be listed: the folder, or the bucket with this machine's credentials."""
+    """Checks that the datasets can be listed, from the folder or the bucket."""
     from finetune.data.store import DatasetStore
     from finetune.data.store_errors import without_user
     from finetune.data.ticket import DatasetError
@@ -99,7 +99,7 @@ def datasets(settings: Settings) -> Finding:
 
 
 def workspaces(settings: Settings) -> Finding:
-    """How many workspaces have installed the app, and how many have removed it."""
+    """Counts the workspaces that installed and that removed the app."""
     from bot.teams.directory import Directory, open_engine
 
     records = Directory(open_engine(settings.home, settings.database_url.reveal())).all()
@@ -118,7 +118,7 @@ def workspaces(settings: Settings) -> Finding:
 
 
 def slack(settings: Settings) -> Finding:
-    """Whether the bot token is accepted by Slack's `auth.test`."""
+    """Checks the bot token with Slack's `auth.test`."""
     if problems := settings.slack_problems():
         name, text = next(iter(problems.items()))
         return Finding("slack", Level.OFF, f"{name} is not set", text.removeprefix("is missing. "))
@@ -139,7 +139,7 @@ def slack(settings: Settings) -> Finding:
         fix = f"Check the network and SLACK_API_URL ({settings.slack_api_url})."
         return Finding("slack", Level.FAIL, f"no answer ({type(error).__name__})", fix)
     where = f"{answer['user']} in {answer['team']} ({settings.slack_mode} mode)"
-    skew = skew_of(answer.headers, time.time())
+    skew = header_skew(answer.headers, time.time())
     if abs(skew) > MOST_SKEW_S:
         fix = "Set the clock (`timedatectl set-ntp true`): from 300 s on, requests of Slack are refused as too old."
         level = Level.FAIL if abs(skew) > 300 else Level.WARN
@@ -150,8 +150,8 @@ def slack(settings: Settings) -> Finding:
 MOST_SKEW_S = 60.0
 
 
-def skew_of(headers: Mapping[str, Any], now: float) -> float:
-    """Seconds that `now` is ahead of the Date of an answer's headers; 0 where it has none that can be read."""
+def header_skew(headers: Mapping[str, Any], now: float) -> float:
+    """Seconds by which `now` is ahead of the Date header of a response; 0 without a readable header."""
     date = next((value for name, value in headers.items() if name.lower() == "date"), "")
     try:
         return now - parsedate_to_datetime(str(date[0] if isinstance(date, list) else date)).timestamp()
@@ -160,7 +160,7 @@ def skew_of(headers: Mapping[str, Any], now: float) -> float:
 
 
 def model(settings: Settings) -> Finding:
-    """Whether the embedded model is there and embeds."""
+    """Checks that the embedding model loads and embeds."""
     from rag.errors import RagError
     from rag.search.embedding import load_embedder
 
@@ -173,7 +173,7 @@ def model(settings: Settings) -> Finding:
 
 
 def index(settings: Settings) -> Finding:
-    """Whether there is an index of documents; it is made at the first question."""
+    """Checks whether the index of documents exists; the first question creates it."""
     files = list((settings.home / "index").glob("*.db")) if (settings.home / "index").exists() else []
     if not files:
         return Finding("index", Level.OFF, "not built yet: the first question builds it from the guide")
@@ -182,7 +182,7 @@ def index(settings: Settings) -> Finding:
 
 
 def chat(settings: Settings) -> Finding:
-    """Whether the language model gives structured output, asked the way a question asks it."""
+    """Checks that the language model gives structured output, with the request of a question."""
     model = chat_model(settings)
     if model is None:
         return Finding("chat model", Level.OFF, "none: verdicts come from the embedded reader")
@@ -197,7 +197,7 @@ def chat(settings: Settings) -> Finding:
 
 
 def training(_: Settings) -> Finding:
-    """Whether this machine can train: the `train` extra is installed."""
+    """Checks that this machine can train (the `train` extra is installed)."""
     missing = missing_modules("train")
     if missing:
         fix = "On a machine that trains: pip install 'trainwise[train]'. The bot itself does not need it."
@@ -206,7 +206,7 @@ def training(_: Settings) -> Finding:
 
 
 def hub(settings: Settings) -> Finding:
-    """Whether the model hub takes HF_TOKEN; without one only open models are had, and nothing is pushed."""
+    """Checks HF_TOKEN with the model hub; without a token only open models load, and nothing can be pushed."""
     if settings.hub_token is None or importlib.util.find_spec("huggingface_hub") is None:
         return Finding("model hub", Level.OFF, "no HF_TOKEN: open base models only, no push")
     from huggingface_hub import HfApi
@@ -217,7 +217,7 @@ def hub(settings: Settings) -> Finding:
     except HfHubHTTPError as error:
         fix = "Make a new token on the hub and set HF_TOKEN; for `export --push` with write access."
         return Finding("model hub", Level.FAIL, f"refused the token ({error.response.status_code})", fix)
-    except Exception as error:  # the HTTP library's own kinds
+    except Exception as error:  # the HTTP library has its own kinds
         fix = "Check the network, HF_ENDPOINT and HF_HUB_OFFLINE; models fetched before still serve."
         return Finding("model hub", Level.WARN, f"no answer ({type(error).__name__})", fix)
     role = who.get("auth", {}).get("accessToken", {}).get("role", "unknown rights")
@@ -225,7 +225,7 @@ def hub(settings: Settings) -> Finding:
 
 
 def gpu(_: Settings) -> Finding:
-    """What graphics cards this machine has; small tasks train on the CPU."""
+    """Lists this machine's GPUs; small tasks train on the CPU."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return Finding("gpu", Level.OFF, "none: MiniLM triage trains on the CPU, an 8B model does not")
@@ -238,12 +238,12 @@ def gpu(_: Settings) -> Finding:
 
 
 def platforms(settings: Settings) -> list[Finding]:
-    """Whether each configured platform takes our key and its place of runs answers: both are asked for a job that nobody has."""
+    """Checks each configured platform's key and run storage, by asking for a job that does not exist."""
     from finetune.errors import FinetuneError
     from finetune.platforms import PLATFORMS
     from finetune.platforms.contract import PlatformError
 
-    values = plug_in_values(settings)
+    values = platform_settings(settings)
     findings = []
     for platform in PLATFORMS.values():
         if not platform.is_configured(values):
@@ -285,12 +285,12 @@ def platforms(settings: Settings) -> list[Finding]:
 
 
 def help_desks(settings: Settings) -> list[Finding]:
-    """Whether each help desk to pull from answers and takes the token; those that nobody has set are not named."""
+    """Checks each configured help desk's address and token."""
     from finetune.errors import FinetuneError
     from finetune.sources import SOURCES
     from finetune.sources.contract import nobody_waits
 
-    values = plug_in_values(settings)
+    values = platform_settings(settings)
     fix = "docs/howto/pull-tickets.md has the settings."
     findings = []
     for source in SOURCES.values():
@@ -330,8 +330,8 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
-    """The findings, one dependency after the other, as they come."""
+def run_checks(settings: Settings) -> Iterator[Finding]:
+    """Runs the checks one after another and yields their findings."""
     for check in CHECKS:
         yield check(settings)
     yield from platforms(settings)

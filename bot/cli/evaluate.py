@@ -1,4 +1,4 @@
-"""`trainwise eval`: the figures behind the answers, measured here and now."""
+"""`trainwise eval`: measures the quality of the answers on this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from bot.cli.console import console, path_to_read, settings
+from bot.cli.console import console, existing_path, settings
 
 if TYPE_CHECKING:
     from rag.evaluation.advice import Outcome
@@ -47,7 +47,7 @@ def advice(
     cache = settings().home / "cache"
     embed = load_embedder(cache)
     evaluation = evaluate(
-        read_rows(path_to_read(file)), load_reader(embed, cache), MoveReader(embed), taps=one_tap
+        read_rows(existing_path(file)), load_reader(embed, cache), MoveReader(embed), taps=one_tap
     )
     if as_json:
         console.out(json.dumps(evaluation.to_json()), highlight=False)
@@ -97,7 +97,7 @@ def forecast(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Set every kept forecast beside what came: coverage of the 90% band, and the error."""
-    from bot.slack.delivery.after_job import FORECASTS
+    from bot.slack.delivery.job_completion import FORECASTS
     from finetune.measurement.forecast_log import ForecastLog, pair_json, summary
 
     log = ForecastLog(settings().home / FORECASTS)
@@ -179,7 +179,7 @@ SHORT = {"foundation_model": "found.", "need_more_info": "more info", "guide_ans
 
 
 def confusion_table(counts: Counter[tuple[str, str]], order: list[str]) -> Table:
-    """Wanted verdicts down, got across; what is off the diagonal is red."""
+    """The confusion table: expected verdicts as rows, predicted ones as columns, errors in red."""
     used = [name for name in order if any(name in pair for pair in counts)]
     table = Table("wanted \\ got", *(SHORT.get(name, name) for name in used), box=None)
     for label in used:
@@ -192,7 +192,7 @@ def confusion_table(counts: Counter[tuple[str, str]], order: list[str]) -> Table
 
 
 def family_table(outcomes: list[Outcome]) -> Table:
-    """Right of all by family (or language), where the rows name one."""
+    """The table of right answers by family (or language)."""
     right, every = Counter[str](), Counter[str]()
     for outcome in outcomes:
         every[str(outcome.family)] += 1
@@ -205,7 +205,7 @@ def family_table(outcomes: list[Outcome]) -> Table:
 
 
 def signal_table(counts: Mapping[str, tuple[int, int, int]]) -> Table:
-    """By signal: read right of those labelled, and read where the row has none."""
+    """The table by signal: right of the labelled ones, and signals read where none is labelled."""
     table = Table("signal", "right", "labelled", "read where none is labelled", box=None)
     for name, (right, labelled, extra) in counts.items():
         table.add_row(name, str(right), str(labelled), str(extra))

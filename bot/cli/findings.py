@@ -1,4 +1,4 @@
-"""What a ping of `trainwise doctor` gives."""
+"""The result of a check of `trainwise doctor`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """`ok` works, `off` is an option not in use, `warn` works but should be looked at, `fail` does not."""
+    """`ok`: it works; `off`: an option that is not used; `warn`: it works but needs attention; `fail`: it does not work."""
 
     OK = "ok"
     OFF = "off"
@@ -17,7 +17,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one ping found, and the next step where there is one."""
+    """The result of one check, and the next step if there is one."""
 
     name: str
     level: Level

@@ -1,4 +1,4 @@
-"""`trainwise finetune`: launching a fine-tune from the terminal, or running it here."""
+"""`trainwise finetune`: launches a fine-tune from the terminal, or runs it in this process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from bot.cli.columns import Several
-from bot.cli.console import console, path_to_read, settings
+from bot.cli.console import console, existing_path, settings
 from bot.errors import BotError
 from finetune.methods import METHODS
 from finetune.tasks import TASKS
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from finetune.spec import Spec
 
 from bot.cli.jobs import follow, launch
-from bot.cli.report import AsJson, here_with_bar, show_report
+from bot.cli.report import AsJson, run_with_progress, show_report
 
 Here = Annotated[bool, typer.Option("--here", help="Run in this process, without queue or bot.")]
 
@@ -36,7 +36,7 @@ def _either(names: Iterable[str]) -> str:
 
 
 def register(root: typer.Typer) -> None:
-    """Add the commands of this file to `trainwise`."""
+    """Adds the commands of this file to `trainwise`."""
     root.command()(finetune)
 
 
@@ -70,7 +70,7 @@ def finetune(
     from finetune.spec import default_task, parse_spec
 
     datasets = open_datasets(settings())
-    extra_settings = settings_of(more or [])
+    extra_settings = parse_pairs(more or [])
     columns = {"text": text_column, "label": label_column, "answer": answer_column}
     options = {field: column for field, column in columns.items() if column}
     card = dataset_card(datasets, dataset, options, several, quiet=as_json)
@@ -86,10 +86,10 @@ def finetune(
         "dataset": card.name,
         "digest": card.digest,
     }
-    form["base_model"] = absolute(form["base_model"])
+    form["base_model"] = absolute_path(form["base_model"])
     spec = parse_spec(form)
     if where:
-        machine = machine_at(where, spec)
+        machine = find_machine(where, spec)
         follow(launch(settings(), "finetune", spec.to_json(), card.name, machine), as_json)
         return
     print_estimate(spec, card, here, quiet=as_json)
@@ -99,8 +99,8 @@ def finetune(
         follow(launch(settings(), "finetune", spec.to_json(), card.name), as_json)
 
 
-def machine_at(where: str, spec: Spec) -> PlaceOffer:
-    """The machine of a connected platform by its name, asked of the platform now; BotError names what there is."""
+def find_machine(where: str, spec: Spec) -> PlaceOffer:
+    """The machine of this name, from the platform's current offers; raises BotError with the offered names."""
     from bot.factories import connect_platforms
     from finetune.errors import did_you_mean
     from finetune.platforms.contract import PlaceOffer
@@ -123,7 +123,7 @@ def machine_at(where: str, spec: Spec) -> PlaceOffer:
 
 
 def print_estimate(spec: Spec, card: Card, here: bool, quiet: bool) -> None:
-    """Prints time and money; BotError where this machine (`here`) cannot do it, or a queued job's size is unknown."""
+    """Prints time and cost; raises BotError when this machine (`here`) cannot run it, or a queued job's size is unknown."""
     from bot.factories import load_prices
     from bot.slack.ui.estimate import BUDGET_FOR_UNKNOWN_SIZE, estimate_text
     from finetune.device import memory_gib
@@ -147,27 +147,27 @@ def print_estimate(spec: Spec, card: Card, here: bool, quiet: bool) -> None:
 def dataset_card(
     store: DatasetStore, name: str, columns: Mapping[str, str], several: str, quiet: bool
 ) -> Card:
-    """The card of a registered dataset, or of a file that is registered on the way, its columns and rows told."""
-    from bot.cli.columns import settle_columns, show_intake
-    from bot.factories import person
+    """The card of a registered dataset, or of a file that it registers; prints the file's columns and rows."""
+    from bot.cli.columns import choose_columns, show_intake
+    from bot.factories import terminal_user
     from finetune.data.reading import read_file
     from finetune.data.store import suggest_name
 
     path = Path(name)
     if not path.suffix:
         return store.get(name)
-    choice, way = settle_columns(path_to_read(path), dict(columns), several=several, quiet=quiet)
+    choice, way = choose_columns(existing_path(path), dict(columns), several=several, quiet=quiet)
     everyone = frozenset({"workspace"})
     tickets = read_file(path, choice, several=way)
-    card = store.keep(tickets, suggest_name(path.stem), person(), everyone, "internal", path.name)
+    card = store.keep(tickets, suggest_name(path.stem), terminal_user(), everyone, "internal", path.name)
     if not quiet:
         show_intake(card.intake)
     return card
 
 
 def finetune_here(spec: Spec, tickets: Tickets, as_json: bool) -> None:
-    """Run the recipe in this process and print its report."""
-    from bot.factories import load_prices, measuring_llm
+    """Runs the recipe in this process and prints its report."""
+    from bot.factories import load_prices, open_measurement_llm
     from finetune.pipeline import REPORT, run
     from finetune.pricing import Rates
 
@@ -178,8 +178,8 @@ def finetune_here(spec: Spec, tickets: Tickets, as_json: bool) -> None:
         )
     prices = load_prices(settings())
     rates = Rates(float(prices["cpu_hour"]["usd"]), prices)
-    llm = measuring_llm(settings())
-    report = here_with_bar(
+    llm = open_measurement_llm(settings())
+    report = run_with_progress(
         lambda emit: run(spec, tickets, folder, emit, lambda: None, rates, llm=llm), quiet=as_json
     )
     show_report(report, folder, as_json)
@@ -187,15 +187,15 @@ def finetune_here(spec: Spec, tickets: Tickets, as_json: bool) -> None:
         console.print(escape(note), highlight=False)
 
 
-def settings_of(pairs: list[str]) -> dict[str, str]:
-    """`--set name=value` as form fields; BotError where one has no `=`."""
+def parse_pairs(pairs: list[str]) -> dict[str, str]:
+    """Parses `--set name=value` into form fields; raises BotError for one without `=`."""
     if wrong := [pair for pair in pairs if "=" not in pair]:
         raise BotError(f"--set {wrong[0]}: write a name and a value, for example --set max_length=512.")
     return {name.strip().replace("-", "_"): value for name, _, value in (p.partition("=") for p in pairs)}
 
 
-def absolute(base_model: str) -> str:
-    """A folder's full path, so that a worker started elsewhere finds it; any other name as it is."""
+def absolute_path(base_model: str) -> str:
+    """A folder's absolute path, so that a worker in another folder finds it; other names stay."""
     from finetune.catalog import BASE_MODELS
 
     path = Path(base_model).expanduser()
@@ -207,7 +207,7 @@ def absolute(base_model: str) -> str:
 def forecast_note(home_settings: Settings, report: dict[str, Any], run: str) -> str | None:
     """Keeps what came out; beside it, in a sentence each, what an earlier measurement had forecast and its target."""
     from bot.cli.measure import kept_reports
-    from bot.slack.delivery.after_job import FORECASTS
+    from bot.slack.delivery.job_completion import FORECASTS
     from finetune.measurement.forecast_log import ForecastLog
     from finetune.reports import FinetuneReport, read_report
     from finetune.reports.history import target_line

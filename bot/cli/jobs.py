@@ -1,4 +1,4 @@
-"""`trainwise jobs`: what was launched, followed from the terminal."""
+"""`trainwise jobs`: lists and follows jobs from the terminal."""
 
 from __future__ import annotations
 
@@ -57,19 +57,19 @@ def cancel(
     job_id: str, why: Annotated[str, typer.Option(help="For the record.")] = "from the terminal"
 ) -> None:
     """Cancel a job."""
-    from bot.factories import open_ledger, person
+    from bot.factories import open_ledger, terminal_user
 
-    job = open_ledger(settings()).request_cancel(job_id, person(), why)
+    job = open_ledger(settings()).request_cancel(job_id, terminal_user(), why)
     console.print(f"{job.id}: {job.state}")
 
 
 @app.command()
 def retry(job_id: str) -> None:
     """Launch an ended job again with the same recipe."""
-    from bot.factories import open_ledger, person
+    from bot.factories import open_ledger, terminal_user
 
     key = f"retry:{job_id}:{time.time_ns()}"
-    job = open_ledger(settings()).retry(job_id, person(), person(), key)
+    job = open_ledger(settings()).retry(job_id, terminal_user(), terminal_user(), key)
     console.print(f"{job.id}: {job.state}")
 
 
@@ -99,8 +99,8 @@ def follow(job_id: str, as_json: AsJson = False) -> None:
 def launch(
     home_settings: Settings, kind: str, spec: dict[str, Any], dataset: str, machine: PlaceOffer | None = None
 ) -> str:
-    """Accepts a job into the ledger for the running bot to send out, to a platform's `machine` if one is given; gives its id."""
-    from bot.factories import open_ledger, person
+    """Submits a job to the ledger, which the running bot dispatches (to a platform's `machine` if given); returns its id."""
+    from bot.factories import open_ledger, terminal_user
     from worker.jobs.records import JobRequest
 
     ledger = open_ledger(home_settings)
@@ -108,8 +108,8 @@ def launch(
         kind=kind,
         spec=spec,
         dataset=dataset,
-        by=person(),
-        by_name=person(),
+        by=terminal_user(),
+        by_name=terminal_user(),
         team=TERMINAL,
         channel="",
         thread_ts=None,

@@ -1,7 +1,7 @@
-"""What `trainwise doctor` says of the machine: Python, processor, user, packages, port and proxy.
+"""The machine checks of `trainwise doctor`: Python, processor, user, packages, port and proxy.
 
-Each function looks at one thing, never raises, and shows no password. What it looks at can be given, so that a test stands
-in for another machine.
+Each function checks one thing, never raises, and shows no password. Its input can be passed, so that a test can simulate
+another machine.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PROXY_TIMEOUT_S = 3.0
 
 
 def python(_: Settings, version: tuple[int, ...] = sys.version_info[:2]) -> Finding:
-    """Whether this Python is one that every package has a wheel for (deploy/wheels.py)."""
+    """Checks that every package has a wheel for this Python (deploy/wheels.py)."""
     text = f"{version[0]}.{version[1]} on {platform.system()} {platform.machine()}"
     low, high = SUPPORTED
     if version[:2] < low:
@@ -40,7 +40,7 @@ def python(_: Settings, version: tuple[int, ...] = sys.version_info[:2]) -> Find
 
 
 def processor(_: Settings, cpuinfo: Path = CPUINFO) -> Finding:
-    """Which vector instructions there are; without AVX2 an answer takes several times as long."""
+    """Lists the processor's vector instructions; without AVX2 an answer takes several times as long."""
     if not cpuinfo.is_file():  # macOS: Apple silicon has its own, and the wheels for it use them
         return Finding("processor", Level.OK, platform.machine())
     match = re.search(r"^(?:flags|Features)\s*:\s*(.*)$", cpuinfo.read_text(errors="replace"), re.MULTILINE)
@@ -58,7 +58,7 @@ def processor(_: Settings, cpuinfo: Path = CPUINFO) -> Finding:
 
 
 def user(settings: Settings, uid: int | None = None) -> Finding:
-    """Root or not: both work; as root others cannot write into the home unless it is open to all."""
+    """Shows the user; as root, other users cannot write into the home unless it is open to all."""
     number = uid if uid is not None else os.getuid() if hasattr(os, "getuid") else 1
     if number:
         return Finding("user", Level.OK, "not root")
@@ -72,7 +72,7 @@ def user(settings: Settings, uid: int | None = None) -> Finding:
 
 
 def packages(_: Settings) -> Finding:
-    """Which optional parts of the installation are there; the bot answers without any."""
+    """Lists the installed extras; the bot answers without any."""
     missing = [extra for extra in ("documents", "tickets") if missing_modules(extra)]
     if not missing:
         return Finding("packages", Level.OK, "what reads documents and tickets is installed")
@@ -81,7 +81,7 @@ def packages(_: Settings) -> Finding:
 
 
 def port(settings: Settings) -> Finding:
-    """Whether the port of HTTP mode is free, or taken by a bot of ours that answers there."""
+    """Checks that the port of HTTP mode is free, or used by our own running bot."""
     if settings.slack_mode != "http":
         return Finding("port", Level.OFF, "none is needed: Socket Mode connects outwards")
     host, number = settings.http_host, settings.http_port
@@ -96,7 +96,7 @@ def port(settings: Settings) -> Finding:
 
 
 def is_ours(host: str, number: int) -> bool:
-    """Whether a bot's health page answers there."""
+    """Whether a bot's health endpoint answers at this address."""
     import httpx
 
     try:
@@ -107,7 +107,7 @@ def is_ours(host: str, number: int) -> bool:
 
 
 def proxy(_: Settings) -> Finding:
-    """Whether the proxy of the environment can be reached; Slack and the language model go through it."""
+    """Checks that the environment's proxy can be reached, which Slack and language model calls use."""
     address = getproxies().get("https") or getproxies().get("all")
     if not address:
         return Finding("proxy", Level.OFF, "none: HTTPS_PROXY is not set")

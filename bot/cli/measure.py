@@ -1,4 +1,4 @@
-"""`trainwise measure`: the measured verdict on a dataset or a file, here and now."""
+"""`trainwise measure`: measures a dataset or a file on this machine and prints the verdict."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from bot.cli.columns import Several
-from bot.cli.console import console, path_to_read, settings
-from bot.cli.report import AsJson, here_with_bar
+from bot.cli.console import console, existing_path, settings
+from bot.cli.report import AsJson, run_with_progress
 
 if TYPE_CHECKING:
     from bot.settings import Settings
@@ -53,15 +53,15 @@ def measure(
     as_json: AsJson = False,
 ) -> None:
     """Score the cheap alternatives, train a pilot, forecast the full run and its price; decide."""
-    from bot.factories import load_prices, measuring_llm
-    from bot.slack.delivery.after_job import FORECASTS
+    from bot.factories import load_prices, open_measurement_llm
+    from bot.slack.delivery.job_completion import FORECASTS
     from finetune.measurement.findings import Bench, Request
     from finetune.measurement.forecast_log import ForecastLog
     from finetune.measurement.run import measure as run
     from finetune.reports.measurement import MeasurementReport
 
     home_settings = settings()
-    llm = measuring_llm(home_settings, llm_usd)
+    llm = open_measurement_llm(home_settings, llm_usd)
     columns = {"text": text_column, "label": label_column}
     tickets, name = tickets_of(home_settings, dataset, columns, part, several, quiet=as_json)
     request = Request(
@@ -74,7 +74,7 @@ def measure(
         whole_pilot=pilot,
     )
     folder = home_settings.home / "runs" / f"measure-{tickets.digest[:12]}-{int(time.time())}"
-    report = here_with_bar(
+    report = run_with_progress(
         lambda emit: run(
             tickets,
             request,
@@ -84,7 +84,7 @@ def measure(
                 emit,
                 lambda: None,
                 llm,
-                known_models(home_settings, tickets.digest),
+                earlier_evidence(home_settings, tickets.digest),
                 name,
             ),
         ),
@@ -94,11 +94,11 @@ def measure(
     if as_json:
         console.out(json.dumps(report), highlight=False)
         return
-    show(MeasurementReport.from_json(report), folder)
+    print_report(MeasurementReport.from_json(report), folder)
 
 
-def known_models(home_settings: Settings, digest: str) -> tuple[Evidence, ...]:
-    """What finished jobs and measurements in this home have shown on the same rows."""
+def earlier_evidence(home_settings: Settings, digest: str) -> tuple[Evidence, ...]:
+    """The results of finished jobs and measurements in this home on the same rows."""
     from finetune.measurement.evidence import evidence_of
 
     reports = kept_reports(home_settings)
@@ -131,11 +131,11 @@ def tickets_of(
     several: str = "",
     quiet: bool = False,
 ) -> tuple[Tickets, str]:
-    """The rows of a registered dataset, or those that a dataset of this file would have; and the name they go by.
+    """The rows of a registered dataset, or of a file (cleaned and redacted like a dataset), and their name.
 
-    Either way they are cleaned and redacted, and carry the columns that they were read from, for the report.
+    They carry the columns that they were read from, for the report.
     """
-    from bot.cli.columns import settle_columns, show_intake
+    from bot.cli.columns import choose_columns, show_intake
     from bot.factories import open_datasets
     from finetune.data.prepare import prepare
     from finetune.data.reading import check_whole, read_tickets
@@ -147,7 +147,7 @@ def tickets_of(
         card = store.get(dataset)
         return store.tickets(card.digest), dataset
     options = {field: column for field, column in columns.items() if column}
-    choice, way = settle_columns(path_to_read(path), options, part, several, quiet=quiet)
+    choice, way = choose_columns(existing_path(path), options, part, several, quiet=quiet)
     tickets, facts = prepare(read_tickets(path, choice, part=part, several=way))
     check_whole(tickets, f"{path.name}, cleaned,")
     if not quiet and isinstance(intake := facts["intake"], Mapping):
@@ -155,8 +155,8 @@ def tickets_of(
     return tickets, suggest_name(path.stem)
 
 
-def show(report: MeasurementReport, folder: Path) -> None:
-    """The headline, then what it rests on: scores, forecast, money, what would change it, the picture."""
+def print_report(report: MeasurementReport, folder: Path) -> None:
+    """Prints the headline, scores, forecast, cost, what would change the verdict, and the picture's path."""
     from bot.cli.output import system_rows
 
     console.print(f"\n[bold]{escape(report.headline)}[/bold]\n", highlight=False)
@@ -186,7 +186,7 @@ def show(report: MeasurementReport, folder: Path) -> None:
 
 
 def forecast_table(forecast: ForecastPart) -> Table | None:
-    """Rows ahead with what is expected there, or the reason why nothing is forecast."""
+    """The forecast as a table; None (after a printed reason) without a forecast."""
     if forecast.refused:
         console.print(f"[yellow]No forecast: {escape(forecast.refused)}[/yellow]", highlight=False)
         return None
@@ -202,7 +202,7 @@ def forecast_table(forecast: ForecastPart) -> Table | None:
 
 
 def money_table(cost: CostPart) -> Table | None:
-    """What is paid once and what a month costs, each with its basis."""
+    """The table of one-time and monthly costs, each with its basis."""
     from finetune.pricing import money
 
     if not cost.serving:
@@ -219,7 +219,7 @@ def money_table(cost: CostPart) -> Table | None:
 
 
 def business_table(case: BusinessPart | None) -> Table | None:
-    """What each alternative that was measured comes to a month; nothing without a number of tickets."""
+    """The table of monthly results per measured alternative; None without a number of tickets."""
     from finetune.pricing import money
 
     if case is None or not case.workload.volume:

@@ -1,4 +1,4 @@
-"""`trainwise try` and `export`: what a finished job's model says, and its files."""
+"""`trainwise try`, `export` and `erase-model`: answers of a finished job's model, its files, and erasing a hosted one."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def erase_model(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete a model at the platform that hosts it: nobody can ask it any more; the report stays."""
-    from bot.factories import host_of
+    from bot.factories import hosting_platform
     from finetune.artifacts import find_model, read_card
     from finetune.hosted import is_hosted
     from finetune.platforms import PLATFORMS
@@ -81,20 +81,20 @@ def erase_model(
     name, label = card["hosted_model"], card["label"]
     if not yes and not typer.confirm(f"Delete {name} at {label}? It cannot be brought back."):
         raise typer.Exit(1)
-    left = erase_hosted(host_of(settings(), card), name)
+    left = erase_hosted(hosting_platform(settings(), card), name)
     if left:
         raise BotError(f"Not erased: {left[0]}.")
     console.print(f"{label} has no model {name} any more.", highlight=False)
 
 
 def hosted_card(name: str) -> dict[str, str]:
-    """What stands for a hosted model that no job's folder holds, as it could not be measured; BotError without a platform."""
-    from bot.factories import plug_in_values
+    """A minimal card for a hosted model without a job folder; raises BotError without its platform."""
+    from bot.factories import platform_settings
     from finetune.hosted import METHOD
     from finetune.platforms import PLATFORMS
     from finetune.platforms.hosted_models import host_of_name
 
-    platform = host_of_name(name, PLATFORMS.values(), plug_in_values(settings()))
+    platform = host_of_name(name, PLATFORMS.values(), platform_settings(settings()))
     if platform is None:
         raise BotError("No platform that hosts models is connected here: docs/platforms.md has the steps.")
     names = {"platform": platform.name, "label": platform.label, "hosted_model": name}
@@ -102,7 +102,7 @@ def hosted_card(name: str) -> dict[str, str]:
 
 
 def model_folder(job: str) -> Path:
-    """Where a job's model lies: a folder as given, a run of `--here` by name, else a job of the ledger."""
+    """The folder of a job's model: the given folder, a run of `--here` by name, or a job of the ledger."""
     from bot.factories import open_ledger
 
     here = settings().home / "runs" / job

@@ -1,4 +1,4 @@
-"""What the terminal shows: an answer with its sources, a job's progress, tables of jobs and datasets."""
+"""Terminal output: answers with their sources, progress of jobs, tables of scores."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def reply_lines(reply: Reply) -> list[str]:
         lines += ["", f"[bold]?[/bold] {escape(reply.follow_up.text)}"]
         lines += [f"  - {escape(option)}" for option in reply.follow_up.options]
     for source in reply.citations:
-        lines.append(f"[dim]{escape(f'[{source.number}] {place(source)}: “{source.quote}”')}[/dim]")
+        lines.append(f"[dim]{escape(f'[{source.number}] {source_text(source)}: “{source.quote}”')}[/dim]")
     return lines + ([f"[yellow]{escape(reply.note)}[/yellow]"] if reply.note else [])
 
 
@@ -60,7 +60,7 @@ _SERVICE_COMMANDS = {
 
 
 def reading_lines(reply: Reply, words: Phrases) -> list[str]:
-    """What was understood and how to correct it; every menu with its values where the reading is unsure."""
+    """The lines on what was understood and how to correct it; all menus with their values when the reading is unsure."""
     if not reply.menus:
         return []
     lines = [f"[yellow]{escape(line)}[/yellow]" for line in reply.changes]
@@ -84,8 +84,8 @@ def reading_lines(reply: Reply, words: Phrases) -> list[str]:
     return [*lines, ""]
 
 
-def place(source: Citation) -> str:
-    """Where a quote stands: the document, the section without the title again, the address."""
+def source_text(source: Citation) -> str:
+    """The place of a quote: document, section, address."""
     section = source.heading.removeprefix(source.title).removeprefix(" > ")
     return " > ".join(part for part in (source.title, section) if part) + (
         f" {source.url}" if source.url else ""
@@ -102,7 +102,7 @@ def print_reply(console: Console, reply: Reply, *, as_json: bool = False) -> Non
 
 
 class JobProgress:
-    """A progress bar fed with a job's events (`phase`, `step`, `note`); use it as a context manager."""
+    """A progress bar for a job's events (`phase`, `step`, `note`), as a context manager."""
 
     def __init__(self, console: Console) -> None:
         columns = [TextColumn("{task.description:<12}"), BarColumn(), TextColumn("{task.fields[detail]}")]
@@ -130,11 +130,11 @@ class JobProgress:
             self.bar.console.print(f"[dim]{escape(str(event['text']))}[/dim]", highlight=False)
 
 
-MANY_STEPS = 5_000  # from here on they are rows of a file
+MANY_STEPS = 5_000  # a larger number counts rows of a file
 
 
 def step_detail(event: Mapping[str, Any]) -> str:
-    """`step 12/60, loss 1.234, 40 s left` from a step event, leaving out what it does not carry."""
+    """The text of a step event: `step 12/60, loss 1.234, 40 s left`, without missing parts."""
     step, steps = event["step"], event["steps"]
     parts = [f"step {step}/{steps}" if steps < MANY_STEPS else f"{step:,} of about {steps:,}"]
     if event.get("loss") is not None:
@@ -149,14 +149,14 @@ REPLY = {"chrf": "chrF", "rouge_l": "ROUGE-L", "facts_from_ticket": "facts from 
 
 
 def measures_of(systems: Sequence[SystemLine]) -> Mapping[str, str]:
-    """The measures that a report's systems have, with their titles: written answers are not right or wrong."""
+    """The metrics of a report's systems with their titles: those of replies or those of triage."""
     return REPLY if any("chrf" in system.scores for system in systems) else TRIAGE
 
 
 def system_rows(
     systems: Sequence[SystemLine], measures: Sequence[str] = tuple(TRIAGE)
 ) -> list[tuple[str, ...]]:
-    """Name and measures of each system in a report, with 95% intervals in points; the best without training starred."""
+    """The name and metrics of each system with 95% intervals; a star marks the best baseline."""
     rows: list[tuple[str, ...]] = []
     for system in systems:
         few = f" ({system.rows} tickets)" if system.rows is not None else ""

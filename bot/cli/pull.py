@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Puts the command into the group of `datasets`."""
+    """Adds the command to the group `datasets`."""
     app.command("pull")(pull_tickets)
 
 
@@ -55,14 +55,14 @@ def pull_tickets(
     Address and token come from the settings (docs/howto/pull-tickets.md). A pull that was ended at any moment goes on from
     there; where nothing is new no version is made.
     """
-    from bot.factories import open_datasets, open_ledger, person, plug_in_values
+    from bot.factories import open_datasets, open_ledger, platform_settings, terminal_user
     from bot.pulling import Puller, find_source
     from finetune.data.prepare import prepare
     from finetune.data.store import check_name, suggest_name
     from finetune.pulls.pull import Order, check_origin
 
     config, help_desk = settings(), find_source(source)
-    values = plug_in_values(config)
+    values = platform_settings(config)
     help_desk.check(values, project)
     dataset = check_name(name or suggest_name(f"{source} {project}"))
     store, engine = open_datasets(config), open_ledger(config).engine
@@ -73,18 +73,18 @@ def pull_tickets(
     if not (columns_given or label or since):
         query = earlier_query(store, dataset, help_desk, query)
     scopes = frozenset(f"channel:{one}" for one in channel) if channel else frozenset({"workspace"})
-    order = Order(dataset, query, person(), scopes, licence, full)
-    holder = f"{person()} on {socket.gethostname()}, process {os.getpid()}"[:120]
+    order = Order(dataset, query, terminal_user(), scopes, licence, full)
+    holder = f"{terminal_user()} on {socket.gethostname()}, process {os.getpid()}"[:120]
     puller = Puller(store, engine, values, holder)
     with console.status("asking ...") as status:
         result = run_under_lease(
             engine, help_desk, order, holder, lambda: puller.run(help_desk, order, prepare, status.update)
         )
-    tell_result(result)
+    print_result(result)
 
 
 def check_day(text: str) -> str:
-    """The day, or "" for none; BotError for anything else."""
+    """Returns the day, or "" for none; raises BotError for anything else."""
     from datetime import date
 
     try:
@@ -94,7 +94,7 @@ def check_day(text: str) -> str:
 
 
 def earlier_query(store: DatasetStore, dataset: str, source: Source, query: Query) -> Query:
-    """What the dataset's last pull asked, where it was the same source and project: nothing has to be said twice."""
+    """The query of the dataset's last pull, if source and project are the same; else the given query."""
     from finetune.sources.contract import Query
 
     state = store.pulls.state(dataset)
@@ -107,24 +107,24 @@ def earlier_query(store: DatasetStore, dataset: str, source: Source, query: Quer
 def run_under_lease(
     engine: Engine, source: Source, order: Order, holder: str, run: Callable[[], PullResult]
 ) -> PullResult:
-    """Enters the pull in the ledger, holds it while `run` works, and notes how it ended."""
+    """Enters the pull in the ledger, holds its lease during `run`, and records the outcome."""
     from finetune.pulls.change_report import change_lines
     from worker.ledger.pulls import Pull, end_pull, pull_of, set_pull, stop_pull, take_lease
 
-    now, there = time.time(), pull_of(engine, order.dataset)
-    if there is None:
+    now, existing = time.time(), pull_of(engine, order.dataset)
+    if existing is None:
         scopes = tuple(sorted(order.scopes))
         words = (order.dataset, source.name, order.query.to_json(), scopes, order.licence, order.by)
         set_pull(engine, Pull(*words, channel="", every_s=0.0, created_at=now))
-    elif there.lease_until > now and not has_died(there.lease_by):
+    elif existing.lease_until > now and not is_dead_holder(existing.lease_by):
         raise BotError(
-            f"{order.dataset} is being pulled right now by {there.lease_by}. Wait for its end; where that one was killed, "
-            f"{there.lease_until - now:.0f} seconds."
+            f"{order.dataset} is being pulled right now by {existing.lease_by}. Wait for its end; where that one was killed, "
+            f"{existing.lease_until - now:.0f} seconds."
         )
-    elif there.source == source.name:
-        set_pull(engine, replace(there, query=order.query.to_json()))
-    if there is not None and has_died(there.lease_by):
-        end_pull(engine, order.dataset, there.lease_by, {})
+    elif existing.source == source.name:
+        set_pull(engine, replace(existing, query=order.query.to_json()))
+    if existing is not None and is_dead_holder(existing.lease_by):
+        end_pull(engine, order.dataset, existing.lease_by, {})
     if not take_lease(engine, order.dataset, holder, now):
         raise BotError(f"{order.dataset} is being pulled right now by another process. Wait for its end.")
     is_done = False
@@ -134,7 +134,7 @@ def run_under_lease(
     finally:
         if not is_done:
             end_pull(engine, order.dataset, holder, {})
-            if there is None:
+            if existing is None:
                 stop_pull(engine, order.dataset)
     end: dict[str, object] = {"last": change_lines(result.change)[0], "last_at": time.time()}
     if result.change.version is not None:
@@ -143,8 +143,8 @@ def run_under_lease(
     return result
 
 
-def has_died(holder: str) -> bool:
-    """Whether a lease's holder was a command on this machine that runs no more."""
+def is_dead_holder(holder: str) -> bool:
+    """Whether a lease's holder is a command on this machine whose process has ended."""
     match = re.search(r" on (?P<host>\S+), process (?P<pid>\d+)$", holder)
     if match is None or match["host"] != socket.gethostname():
         return False
@@ -153,12 +153,12 @@ def has_died(holder: str) -> bool:
     return not psutil.pid_exists(int(match["pid"]))
 
 
-def tell_result(result: PullResult) -> None:
-    """What changed, then the card where there is a new version."""
-    from bot.cli.datasets import tell_card
+def print_result(result: PullResult) -> None:
+    """Prints the changes, and the card of a new version."""
+    from bot.cli.datasets import print_card
     from finetune.pulls.change_report import change_lines
 
     for line in change_lines(result.change):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if result.change.version is not None:
-        tell_card(result.card)
+        print_card(result.card)

@@ -1,4 +1,4 @@
-"""The reference pages docs/settings.md and docs/cli.md, made from the code: `python -m bot.cli.reference`."""
+"""Generates the reference pages docs/settings.md and docs/cli.md from the code: `python -m bot.cli.reference`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MADE_BY = "<!-- Made by `make docs` from the code. Do not edit. -->"
 
 @dataclass(frozen=True)
 class Variable:
-    """One environment variable: its default and what it may be, in words."""
+    """One environment variable with its default and its allowed values as text."""
 
     name: str
     default: str
@@ -26,7 +26,7 @@ class Variable:
 
 
 class VariableRecorder(SettingsReader):
-    """Reads like SettingsReader and lists each variable as it is read."""
+    """A SettingsReader that records each variable that is read."""
 
     variables: list[Variable]
 

@@ -1,4 +1,4 @@
-"""`trainwise datasets repair`: labels to merge, labels in doubt and rows that look like tests, one by one."""
+"""`trainwise datasets repair`: decides on labels to merge, doubtful labels and test rows, one by one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from finetune.data.repair_desk import Decider, RepairDesk
     from finetune.data.store import DatasetStore
 
-WORDS = {
+CHOICE_TEXTS = {
     "other": "merge the other way",
     "apart": "keep apart",
     "stay": "keep them",
@@ -35,13 +35,13 @@ def repair(
     undo: Annotated[int | None, typer.Option(help="Take back the decision of this number.")] = None,
 ) -> None:
     """Merge labels, settle labels in doubt, drop rows that look like tests: each decision makes a version."""
-    from bot.factories import open_datasets, person
+    from bot.factories import open_datasets, terminal_user
     from finetune.data.repair_desk import Decider
 
     store = open_datasets(settings())
-    who, card = Decider(person(), person()), store.get(name)
+    who, card = Decider(terminal_user(), terminal_user()), store.get(name)
     if undo is not None:
-        _say(f"Decision {undo} is taken back: {_version(store.repairs.undo(card.name, undo, who))}.")
+        _print(f"Decision {undo} is taken back: {_version(store.repairs.undo(card.name, undo, who))}.")
     for one in answer or []:
         card = _answer(store, card, one, who)
     if undo is None and not answer:
@@ -49,25 +49,25 @@ def repair(
 
 
 def _answer(store: DatasetStore, card: Card, words: str, who: Decider) -> Card:
-    """The card after one `ID=CHOICE`."""
+    """Applies one `ID=CHOICE`; returns the new card."""
     id, _, choice = words.partition("=")
     questions = {question.id: question for question in store.repairs.inspect(card).questions}
     if id not in questions:
         raise BotError(f"There is no open question {id}. `trainwise datasets repair {card.name}` lists them.")
     card = store.repairs.decide(card.name, questions[id].draft(choice), who)
-    _say(f"{id}: {_version(card)}.")
+    _print(f"{id}: {_version(card)}.")
     return card
 
 
 def _ask_all(store: DatasetStore, card: Card, who: Decider) -> None:
-    """Every question in turn, until the end or `q`; each answer stands at once."""
+    """Asks every question in turn, until the end or `q`; stores each answer at once."""
     from finetune.data.questions import CHOICES
 
     skips: set[str] = set()
     while question := next((q for q in store.repairs.inspect(card).questions if q.id not in skips), None):
         _show(question)
         offers = {choice[0]: choice for choice in CHOICES[question.kind]}
-        menu = ", ".join(f"[{key}] {WORDS.get(choice, choice)}" for key, choice in offers.items())
+        menu = ", ".join(f"[{key}] {CHOICE_TEXTS.get(choice, choice)}" for key, choice in offers.items())
         key = ""
         while key not in (*offers, "n", "q"):
             key = typer.prompt(f"{menu}, [n]ext, [q]uit").strip().lower()[:1]
@@ -76,34 +76,34 @@ def _ask_all(store: DatasetStore, card: Card, who: Decider) -> None:
         skips.add(question.id)
         if key in offers:
             card = store.repairs.decide(card.name, question.draft(offers[key]), who)
-            _say(_version(card))
+            _print(_version(card))
     else:
-        _say("Nothing more to decide." if not skips else "That was all.")
+        _print("Nothing more to decide." if not skips else "That was all.")
     _show_decisions(store.repairs.inspect(card).decisions)
 
 
 def _list(desk: RepairDesk, card: Card) -> None:
-    """What there is to decide and what was decided, with the commands that do it."""
+    """Prints the open questions and the decisions, with the commands for them."""
     from finetune.data.questions import CHOICES
 
     inspection = desk.inspect(card)
     for note in inspection.notes:
-        _say(note)
+        _print(note)
     if not inspection.is_checked and card.kind == "triage":
-        _say(f"`trainwise datasets check {card.name}` looks for labels in doubt.")
+        _print(f"`trainwise datasets check {card.name}` looks for labels in doubt.")
     for question in inspection.questions[:LISTED]:
         _show(question)
         for choice in CHOICES[question.kind]:
-            _say(f"    trainwise datasets repair {card.name} --answer {question.id}={choice}")
+            _print(f"    trainwise datasets repair {card.name} --answer {question.id}={choice}")
     if (more := len(inspection.questions) - LISTED) > 0:
-        _say(f"and {more:,} more questions after these.")
+        _print(f"and {more:,} more questions after these.")
     if not inspection.questions:
-        _say("Nothing to decide.")
+        _print("Nothing to decide.")
     _show_decisions(inspection.decisions)
 
 
 def _show(question: Question) -> None:
-    """A question in lines."""
+    """Prints a question."""
     first, second = (*question.labels, "", "")[:2]
     counts = question.counts
     head = {
@@ -113,10 +113,10 @@ def _show(question: Question) -> None:
         else f"{counts[0]:,} rows look like tests. Drop them?",
         "label": f"“{first}”, or rather “{second}”? {question.why}",
     }[question.kind]
-    _say(f"\n{head}")
+    _print(f"\n{head}")
     for text, marks in question.texts:
         mark = marks[0] if question.kind == "merge" else f"{len(marks):,} times" if len(marks) > 1 else ""
-        _say(f"  {f'{mark}: ' if mark else ''}{text}")
+        _print(f"  {f'{mark}: ' if mark else ''}{text}")
 
 
 def _show_decisions(decisions: tuple[Decision, ...]) -> None:
@@ -124,14 +124,14 @@ def _show_decisions(decisions: tuple[Decision, ...]) -> None:
 
     for one in decisions[-LISTED:]:
         end = f", taken back by {one.undone_by} on {one.undone_at[:10]}" if one.undone_by else ""
-        _say(f"{one.number}. {decision_line(one)}, by {one.by_name} on {one.at[:10]}{end}")
+        _print(f"{one.number}. {decision_line(one)}, by {one.by_name} on {one.at[:10]}{end}")
     if any(one.is_open for one in decisions):
-        _say("`--undo NUMBER` takes one back.")
+        _print("`--undo NUMBER` takes one back.")
 
 
 def _version(card: Card) -> str:
     return f"{card.name} is at version {card.version} ({card.digest[:12]}), {card.rows:,} rows"
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     console.print(text, highlight=False, markup=False, soft_wrap=True)

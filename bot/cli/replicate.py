@@ -1,4 +1,4 @@
-"""`trainwise replicate push`: publishes our own model on Replicate, of which jobs are trainings."""
+"""`trainwise replicate push`: publishes our model on Replicate; jobs are trainings of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bot.cli.console import console
 from bot.errors import BotError
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("bot", "finetune", "rag", "worker", "pyproject.toml", "manifest.yml", "README.md", "LICENSE")
+COPIED_PATHS = ("bot", "finetune", "rag", "worker", "pyproject.toml", "manifest.yml", "README.md", "LICENSE")
 MODEL = re.compile(r"[a-z0-9][a-z0-9_.-]*/[a-z0-9][a-z0-9_.-]*")
 
 app = typer.Typer(no_args_is_help=True, help="Our model on Replicate, of which jobs are trainings.")
@@ -47,7 +47,7 @@ def push(
     if cog is None:
         raise BotError("Cog is not installed here: see https://cog.run, then `cog login`, and do this again.")
     with tempfile.TemporaryDirectory(prefix="trainwise-cog-") as folder:
-        lay_out(files, Path(folder))
+        copy_sources(files, Path(folder))
         result = subprocess.run([cog, "push", f"r8.im/{model}"], cwd=folder, check=False)
     if result.returncode:
         raise BotError(
@@ -59,9 +59,9 @@ def push(
     )
 
 
-def lay_out(files: Path, folder: Path) -> None:
-    """What Cog builds: our code, its lock and the entry points at the top of one folder."""
-    for part in PARTS:
+def copy_sources(files: Path, folder: Path) -> None:
+    """Copies our code, its lock file and the entry points into the folder that Cog builds."""
+    for part in COPIED_PATHS:
         source = ROOT / part
         if source.is_dir():
             shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))

@@ -1,4 +1,4 @@
-"""A job's report in the terminal, and its progress while it runs here."""
+"""Prints a job's report, and the progress of a pipeline in this process."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ EXAMPLES_SHOWN = 2
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")]
 
 
-def here_with_bar(
+def run_with_progress(
     work: Callable[[Callable[[dict[str, Any]], None]], dict[str, Any]], quiet: bool = False
 ) -> dict[str, Any]:
-    """Run a pipeline in this process with a progress bar (none when its output is for a program)."""
+    """Runs a pipeline in this process with a progress bar (none if `quiet`)."""
     from bot.cli.output import JobProgress
 
     if quiet:
@@ -34,7 +34,7 @@ def here_with_bar(
 
 
 def show_report(data: dict[str, Any], folder: Path | None, as_json: bool) -> None:
-    """The report as a table with its headline, or as one JSON object."""
+    """Prints the report as a table with its headline, or as one JSON object."""
     from finetune.reports import FinetuneReport, TrialReport, read_report
     from finetune.reports.deployment import DeploymentReport
 
@@ -72,7 +72,7 @@ def show_report(data: dict[str, Any], folder: Path | None, as_json: bool) -> Non
 
 
 def print_systems(systems: Sequence[SystemLine]) -> None:
-    """The table of alternatives."""
+    """Prints the table of systems."""
     from bot.cli.output import measures_of, system_rows
 
     measures = measures_of(systems)
@@ -83,7 +83,7 @@ def print_systems(systems: Sequence[SystemLine]) -> None:
 
 
 def example_lines(example: Example, against: str) -> str:
-    """One held-out ticket's end with what people wrote, what the trained model wrote, and the best baseline."""
+    """A held-out ticket with the replies of people, of the trained model and of the best baseline."""
     sides = (
         ("your team", example.real),
         ("trained model", example.tuned),

@@ -1,4 +1,4 @@
-"""`trainwise serve` and `versions`: a tuned model at work over HTTP, and which version of it answers."""
+"""`trainwise serve` and `versions`: serves tuned models over HTTP, and chooses the version that answers."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def show_versions(
 
 
 def serving_place() -> Path:
-    """Where versions lie: beside the jobs' artifacts."""
+    """The folder of versions, beside the jobs' artifacts."""
     from bot.factories import artifacts_folder
     from finetune.serving.deploy import FOLDER
 
@@ -127,9 +127,9 @@ def serving_place() -> Path:
 
 
 def _prepare(job: str, error_rate: float | None, share: float, backend: str = "") -> Versions:
-    """The served name that a job's version belongs to, made where it is missing and named by the pointer.
+    """The versions of a job's served name; makes the job's version if it is missing and sets the pointer.
 
-    The training library is loaded in a process of its own, so that the server's stays small.
+    A child process loads the training library, so that the server's process stays small.
     """
     from finetune.serving.versions import VersionError, Versions
 
@@ -140,15 +140,13 @@ def _prepare(job: str, error_rate: float | None, share: float, backend: str = ""
     except VersionError:
         pointer = None
     if pointer is not None:
-        if error_rate not in (
-            None,
-            pointer.error_rate,
-        ):  # else a restart would end a trial and hide a rollback
+        # otherwise a restart would end a trial or undo a rollback
+        if error_rate not in (None, pointer.error_rate):
             versions_there.use(pointer.current, "another promise", error_rate)
         return versions_there
     folder = model_folder(job)
     console.print(f"Making a version of {job}: exported, scored on its held-out tickets.", highlight=False)
-    name, version = make_apart(folder, Path(job).name, place, backend)
+    name, version = make_in_child(folder, Path(job).name, place, backend)
     versions = Versions(place, name)
     if share:
         versions.share(version, share, "from the terminal")
@@ -157,8 +155,8 @@ def _prepare(job: str, error_rate: float | None, share: float, backend: str = ""
     return versions
 
 
-def make_apart(folder: Path, version: str, place: Path, backend: str = "") -> tuple[str, str]:
-    """The served name and version of a job's folder, made in a process of its own."""
+def make_in_child(folder: Path, version: str, place: Path, backend: str = "") -> tuple[str, str]:
+    """Makes the version of a job's folder in a child process; returns its served name and version."""
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
@@ -167,7 +165,7 @@ def make_apart(folder: Path, version: str, place: Path, backend: str = "") -> tu
 
 
 def _make(folder: Path, version: str, place: Path, datasets_url: str, backend: str) -> tuple[str, str]:
-    """Another backend than the task's first makes a version beside the job's, JOB-BACKEND, and never passes for it."""
+    """Makes the version; a backend other than the task's default gets its own version name, JOB-BACKEND."""
     from finetune.data.store import DatasetStore
     from finetune.serving.backends import backend_for
     from finetune.serving.deploy import make_version

@@ -51,7 +51,7 @@ def set_own(
     pairs = dict(value.partition("=")[::2] for value in values)
     if wrong := [value for value in values if "=" not in value]:
         raise BotError(f"{wrong[0][:60]!r} is no NAME=VALUE.")
-    record = _directory()[0].set_own(team, pairs)
+    record = _directory()[0].set_settings(team, pairs)
     own = ", ".join(f"{name}={value}" for name, value in sorted(record.own.items())) or "nothing of its own"
     console.print(f"{record.id}: {own}. The bot takes it at its next start.", highlight=False)
 
@@ -61,22 +61,23 @@ def purge(
     team: Annotated[str, typer.Argument(help="The id of a workspace that removed the app.")],
 ) -> None:
     """Erase what a workspace left behind now, without waiting for TRAINWISE_LEAVE_DAYS."""
-    from bot.teams.place import erase, hold_home
+    from bot.teams.team_state import erase_team, lock_home
 
     directory, settings = _directory()
-    directory.end_grace(team)
-    place = directory.known(team).place
+    directory.expire_grace(team)
+    place = directory.require(team).place
     try:
-        let_go = hold_home(settings.home, alone=False)  # bots with one token erase nothing of another team
+        # a shared lock: bots with one token erase nothing of another team
+        unlock = lock_home(settings.home, exclusive=False)
     except BotError:
         console.print(f"The running bot erases the state of {team} within a minute.", highlight=False)
         return
-    if not place:  # what lies in the home itself is theirs
-        let_go()
-        let_go = hold_home(settings.home)
-    erase(settings, place)
-    directory.forget(team)
-    let_go()
+    if not place:  # the home itself is the team's
+        unlock()
+        unlock = lock_home(settings.home)
+    erase_team(settings, place)
+    directory.delete(team)
+    unlock()
     console.print(
         f"The state of {team} is erased. Backups and Slack's own messages are not.", highlight=False
     )

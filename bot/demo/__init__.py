@@ -1,1 +1,1 @@
-"""The whole product on one machine, and the story that `trainwise demo` tells."""
+"""The whole product on one machine, and the demo that runs it."""

@@ -1,7 +1,7 @@
-"""The second half of the installation: what reads tickets and trains, installed while the demo answers already.
+"""Installs the packages for tickets and training while the demo already answers questions.
 
-The bot alone needs a quarter of the megabytes. A marker file tells the running bot that the rest is on its way, so a
-person who adds tickets too early reads that instead of a refusal.
+The bot alone needs a quarter of the megabytes. A marker file tells the running bot that the packages are being installed, so
+a person who adds tickets too early is asked to wait.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bot.extras import INSTALLING, missing_modules
 from bot.playground.patience import Patience
 
 ROOT = Path(__file__).parents[2]
-LARGE_MB = 20.0  # packages above it get a line of their own
+LARGE_MB = 20.0  # larger packages are printed
 SILENCE_S = 300.0  # of this machine's time without a sign of life from the installer
 WHEEL = re.compile(r"(?:Downloading|Processing|Using cached) (\S+\.whl)")  # of pip
 PACKAGE = re.compile(r"Downloading (\S+) \(")  # of uv
@@ -35,9 +35,9 @@ MB_OF = {"kB": 1e-3, "MB": 1.0, "GB": 1e3, "KiB": 2**10 / 1e6, "MiB": 2**20 / 1e
 
 
 class Installation:
-    """Installs the extra `train` in a thread where one of its packages is missing; nothing happens where all are there.
+    """Installs the extra `train` in a thread if one of its packages is missing.
 
-    As a context manager it ends the installer when the demo ends. `wait` returns once everything can be imported.
+    A context manager: its end stops the installer. `wait` returns when everything can be imported.
     """
 
     def __init__(self, home: Path, console: Console, command: Callable[[], list[str]] | None = None) -> None:
@@ -51,7 +51,7 @@ class Installation:
 
     @property
     def env(self) -> Mapping[str, str]:
-        """What the bot's environment says about it: where the marker lies while packages are missing."""
+        """The variables for the bot: the marker's path while packages are missing."""
         return {INSTALLING: str(self._marker)} if self.is_needed else {}
 
     def __enter__(self) -> Installation:
@@ -77,7 +77,7 @@ class Installation:
         self._marker.unlink(missing_ok=True)
 
     def wait(self) -> None:
-        """Returns once the trainer is installed; BotError with the installer's last words where it failed."""
+        """Waits for the installation; raises BotError with the installer's last lines when it failed."""
         if self._process is None or self._thread is None:
             return
         patience = Patience(SILENCE_S)
@@ -95,7 +95,7 @@ class Installation:
         self._process = None
 
     def _follow(self) -> None:
-        """Reads the installer to its end and prints a line for each large package."""
+        """Reads the installer's output and prints a line for each large package."""
         assert self._process is not None
         assert self._process.stdout is not None
         for line in self._process.stdout:
@@ -105,7 +105,7 @@ class Installation:
         self._process.wait()
 
     def _sign(self) -> tuple[int, float]:
-        """What changes while the installer lives: its lines, and its processes' CPU-seconds (a large download is silent)."""
+        """A sign of life of the installer: its lines and its processes' CPU seconds (a large download prints nothing)."""
         assert self._process is not None
         seconds = 0.0
         with suppress(psutil.Error):
@@ -121,7 +121,7 @@ class Installation:
 
 
 def large_package(line: str) -> str | None:
-    """`torch 2.13.0 (201 MB)` for a line of the installer about a package of at least LARGE_MB; uv tells no version."""
+    """`torch 2.13.0 (201 MB)` for an installer's line about a package of at least LARGE_MB (uv prints no version)."""
     if match := WHEEL.search(line):
         name, version_, *_ = Path(match[1]).name.split("-")
         title = f"{name} {version_}"
@@ -132,7 +132,7 @@ def large_package(line: str) -> str | None:
     size, file = SIZE.search(line), Path(match[1])
     if size:
         megabytes = float(size[1]) * MB_OF[size[2]]
-    else:  # pip tells no size of a wheel in a folder of its own
+    else:  # pip prints no size for a wheel in a local folder
         megabytes = file.stat().st_size / 1e6 if file.is_file() else 0.0
     return f"{title} ({megabytes:.0f} MB)" if megabytes >= LARGE_MB else None
 

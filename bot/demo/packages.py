@@ -46,7 +46,7 @@ SWITCHES: Mapping[str, tuple[str, str]] = {
     "pre": ("UV_PRERELEASE", "allow"),
     "break-system-packages": ("UV_BREAK_SYSTEM_PACKAGES", "1"),
 }
-# They change what is said or where it is stored, not what is installed.
+# They change the output or the storage, not what is installed.
 WITHOUT_EFFECT = frozenset(
     [
         "cache-dir",
@@ -78,7 +78,7 @@ PLACES_OF_UV = (
 
 
 def pip_settings(listing: str) -> dict[str, str]:
-    """pip's settings by name from what `pip config list` prints; the environment goes before files, nothing is no setting."""
+    """pip's settings by name from the output of `pip config list`; the environment overrides files; empty values are left out."""
     settings: dict[str, str] = {}
     for section in ("global.", "install.", ":env:."):
         for line in listing.splitlines():
@@ -117,7 +117,7 @@ def uv_variables(
 
 
 class Environment:
-    """A virtual environment and what installs into it; `say` tells a person what is done otherwise than usual."""
+    """A virtual environment and its installers; `say` prints what differs from the usual way."""
 
     def __init__(self, folder: Path, quiet: bool = False) -> None:
         self.folder, self.quiet = folder, quiet
@@ -126,20 +126,20 @@ class Environment:
             self.python = Path(sys.executable)
 
     def create(self) -> int:
-        """Makes the environment, without a pip of its own where this Python has one (it takes 4 CPU-seconds); 0 or venv's status."""
+        """Creates the environment, without pip if this Python's pip can install into it (saves 4 CPU seconds); venv's status."""
         options = ["--without-pip"] if has_recent_pip() else []
         return subprocess.run(
             [sys.executable, "-m", "venv", *options, str(self.folder)], check=False
         ).returncode
 
     def pip(self, *arguments: str) -> list[str]:
-        """The command of the environment's own pip, or of this Python's."""
+        """The pip command: the environment's own, or this Python's."""
         if any(self.folder.glob("lib/python*/site-packages/pip")):
             return [str(self.python), "-m", "pip", *arguments]
         return [sys.executable, "-m", "pip", "--python", str(self.python), *arguments]
 
     def uv(self, fetch: bool) -> str | None:
-        """The path of uv: the environment's, the machine's, or one that pip brings now if `fetch`; else None."""
+        """The path of uv: the environment's, the machine's, or one that pip installs now if `fetch`; else None."""
         own = shutil.which("uv", path=str(self.python.parent)) or shutil.which("uv")
         if own or not fetch:
             return own
@@ -148,7 +148,7 @@ class Environment:
         return shutil.which("uv", path=str(self.python.parent))
 
     def install(self, installations: Sequence[str], fetch_uv: bool) -> int:
-        """Runs one installation after the other; the exit status of the first that pip could not do either, or 0."""
+        """Runs the installations one after another; returns the exit status of the first that failed with pip too, or 0."""
         env = {**os.environ, "PIP_QUIET": "0"}  # a quiet pip lists nothing
         listing = subprocess.run(
             self.pip("config", "list"), env=env, capture_output=True, text=True, check=False
@@ -193,7 +193,7 @@ class Environment:
 
 
 def has_recent_pip() -> bool:
-    """Whether this Python's pip installs into the environment of another."""
+    """Whether this Python's pip can install into another environment."""
     try:
         numbers = version("pip").split(".")
     except PackageNotFoundError:
@@ -202,7 +202,7 @@ def has_recent_pip() -> bool:
 
 
 def say(text: str) -> None:
-    """One line for a person."""
+    """Prints one line for the person."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

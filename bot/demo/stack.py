@@ -1,7 +1,7 @@
-"""The whole product on one machine: embedded Redis, local workspace, bot and worker, each a real process.
+"""Runs the whole product on one machine: embedded Redis, local workspace, bot and worker.
 
-The bot and the worker are the same commands that production runs (`trainwise up`, `trainwise worker`); only
-their environment points them at loopback.
+The bot and the worker are the processes of production (`trainwise up`, `trainwise worker`); only their environment points
+them to loopback addresses.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from worker.transport.embedded_redis import EmbeddedRedis, embedded_redis
 ROOT = Path(__file__).parents[2]
 READY_S = 120.0
 COMMANDS = {"bot": "up", "worker": "worker"}
-FORGOTTEN = ("ledger.db", "ledger.db-wal", "ledger.db-shm", "redis", "workspace", "artifacts", "spool")
+RUN_STATE = ("ledger.db", "ledger.db-wal", "ledger.db-shm", "redis", "workspace", "artifacts", "spool")
 
 
 @dataclass
 class LocalStack:
-    """What is running: the workspace, the queue, and the processes with their logs."""
+    """The running workspace, queue and processes with their logs."""
 
     workspace: Playground
     redis: EmbeddedRedis
@@ -49,7 +49,7 @@ class LocalStack:
 
     @property
     def signing_secret(self) -> str:
-        """What the workspace signs its requests with."""
+        """The secret that the workspace signs its requests with."""
         return self.workspace.signing_secret
 
     @property
@@ -58,7 +58,7 @@ class LocalStack:
         return self.home / "logs"
 
     def launch(self, name: str) -> None:
-        """Starts the process `bot` or `worker`; its log goes on where it ended."""
+        """Starts the process `bot` or `worker`; appends to its log."""
         argv = [sys.executable, "-m", "bot.cli", COMMANDS[name]]
         with (self.logs / f"{name}.log").open("ab") as out:
             self.processes[name] = subprocess.Popen(
@@ -66,7 +66,7 @@ class LocalStack:
             )
 
     def end(self, name: str) -> None:
-        """Ends a process politely, then surely."""
+        """Terminates a process, and kills it if it does not end."""
         process = self.processes.pop(name, None)
         if process is None:
             return
@@ -77,16 +77,16 @@ class LocalStack:
             process.kill()
             process.wait()
 
-    def lose_redis(self) -> None:
-        """Pulls the queue's plug; its data stays on disk."""
+    def kill_redis(self) -> None:
+        """Kills Redis; its data stays on disk."""
         self.redis.kill()
 
-    def bring_redis_back(self) -> None:
-        """The queue again, at the same address and with the same data."""
+    def restart_redis(self) -> None:
+        """Restarts Redis at the same address with the same data."""
         self.redis = embedded_redis(self.home / "redis")
 
     def check(self) -> None:
-        """Raises BotError with the end of its log when a process has died."""
+        """Raises BotError, with the end of its log, when a process has died."""
         for name, process in self.processes.items():
             if process.poll() is not None:
                 raise BotError(f"The {name} stopped (exit {process.returncode}).\n{self.tail(name)}")
@@ -97,11 +97,11 @@ class LocalStack:
         return "\n".join(text.splitlines()[-lines:])
 
     def log_size(self, name: str) -> int:
-        """The bytes that a process has logged: its sign of life."""
+        """The size of a process's log in bytes, as a sign of life."""
         return (self.logs / f"{name}.log").stat().st_size
 
     def wait_for_bot(self) -> None:
-        """Returns once the bot holds a Socket Mode connection, or answers by HTTP."""
+        """Waits until the bot has a Socket Mode connection, or answers over HTTP."""
         patience = Patience(READY_S)
         with httpx.Client(base_url=self.url, trust_env=False, timeout=10) as client:
             while not (self._answers() if self.bot_port else is_connected(client)):
@@ -119,7 +119,7 @@ class LocalStack:
         return False
 
     def wait(self) -> None:
-        """Stays until Ctrl-C or until a process dies."""
+        """Waits until Ctrl-C or until a process dies."""
         with suppress(KeyboardInterrupt):
             while True:
                 self.check()
@@ -132,7 +132,7 @@ def is_connected(client: httpx.Client) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A port that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
@@ -146,20 +146,20 @@ def local_stack(
     processes: Sequence[str] = tuple(COMMANDS),
     more_env: Mapping[str, str] | None = None,
 ) -> Iterator[LocalStack]:
-    """Starts everything under `home` and ends it again; `fresh` forgets earlier jobs, keeps caches.
+    """Starts everything under `home`, and stops it at the end; `fresh` deletes earlier jobs and keeps caches.
 
     With `http` the workspace delivers signed requests to the bot instead of Socket Mode envelopes. `processes`
     names what to start (the rest by `launch`); `more_env` overrides settings of both.
     """
     home.mkdir(parents=True, exist_ok=True)
     if fresh:
-        forget(home)
+        delete_run_state(home)
     (home / "logs").mkdir(exist_ok=True)
     for name in COMMANDS:
         (home / "logs" / f"{name}.log").unlink(missing_ok=True)
     with ExitStack() as cleanup:
         redis = embedded_redis(home / "redis")
-        cleanup.callback(redis.stop)  # also where the rest does not start: a port that is taken
+        cleanup.callback(redis.stop)  # also when the rest does not start, such as for a used port
         manifest = read_manifest()
         bot_port = free_port() if http else None
         target = f"http://127.0.0.1:{bot_port}/slack/events" if http else None
@@ -177,7 +177,7 @@ def local_stack(
 
 
 def environment(home: Path, workspace: Playground, redis_url: str, bot_port: int | None) -> dict[str, str]:
-    """The environment that points bot and worker at loopback, whatever Slack the caller's own names."""
+    """The environment that points bot and worker to loopback, whatever Slack settings the caller has."""
     base = {k: v for k, v in os.environ.items() if not k.startswith(("SLACK_", "TRAINWISE_SLACK"))}
     return {
         **base,
@@ -192,9 +192,9 @@ def environment(home: Path, workspace: Playground, redis_url: str, bot_port: int
     }
 
 
-def forget(home: Path) -> None:
-    """Drops jobs, messages and queue of an earlier run; the index and the model cache stay."""
-    for name in FORGOTTEN:
+def delete_run_state(home: Path) -> None:
+    """Deletes jobs, messages and queue of an earlier run; keeps the index and the model cache."""
+    for name in RUN_STATE:
         path = home / name
         if path.is_dir():
             shutil.rmtree(path)

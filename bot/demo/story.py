@@ -1,7 +1,7 @@
-"""`trainwise demo`: the story of one question, one measurement and one fine-tune, through the real Slack protocol.
+"""`trainwise demo`: one question, one measurement and one fine-tune through the real Slack protocol.
 
-A person types and clicks in the local workspace; the unmodified bot and worker answer. What is printed is
-taken from the workspace's log of the Web API calls that it received, never written beside it.
+A simulated person types and clicks in the local workspace; the unmodified bot and worker answer. The printed messages come
+from the workspace's log of received Web API calls.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ END = ("Done", "Failed", "Cancelled", "Stopped at its budget")
 
 
 def play(settings: Settings, port: int, stay: bool, console: Console) -> None:
-    """Start the workspace and the bot, play the story, stay up if `stay`; BotError when the story breaks.
+    """Starts the workspace and the bot, plays the story, keeps running if `stay`; raises BotError when the story fails.
 
-    Where the packages that train are not installed yet, they are installed while the first answer is given. Ctrl-C
-    hands the workspace over to the person if `stay`, else it ends everything.
+    Missing packages for training are installed during the first answer. Ctrl-C leaves the workspace to the person if
+    `stay`, else it stops everything.
     """
     began = time.monotonic()
     home = settings.home / "demo"
@@ -65,7 +65,7 @@ def play(settings: Settings, port: int, stay: bool, console: Console) -> None:
                 if not stay:
                     raise
                 console.print("\nThe story stops here; the workspace is yours.")
-                hand_over(stack, wait_for_trainer)
+                start_worker(stack, wait_for_trainer)
             if stay:
                 console.print(
                     f"\nThe workspace stays up at [bold]{stack.url}[/bold] - ask it yourself. Ctrl-C ends it."
@@ -73,8 +73,8 @@ def play(settings: Settings, port: int, stay: bool, console: Console) -> None:
                 stack.wait()
 
 
-def hand_over(stack: LocalStack, wait_for_trainer: Callable[[], None]) -> None:
-    """Start the worker, once it can run."""
+def start_worker(stack: LocalStack, wait_for_trainer: Callable[[], None]) -> None:
+    """Starts the worker after its packages are installed."""
     if "worker" not in stack.processes:
         wait_for_trainer()
         stack.launch("worker")
@@ -83,14 +83,14 @@ def hand_over(stack: LocalStack, wait_for_trainer: Callable[[], None]) -> None:
 def play_story(
     stack: LocalStack, console: Console, wait_for_trainer: Callable[[], None] = lambda: None
 ) -> None:
-    """Maya asks and measures, Ravi trains and tries; every message printed is one that Slack's API received.
+    """Maya asks and measures, Ravi trains and tries the model; prints the messages that the workspace received.
 
-    `wait_for_trainer` returns once the worker's packages are installed.
+    `wait_for_trainer` returns when the worker's packages are installed.
     """
     maya, ravi = Person(stack.url, "maya"), Person(stack.url, "ravi")
     with Transcript(console, ravi, stack.check) as story:
         thread = ask(story, maya)
-        hand_over(stack, wait_for_trainer)
+        start_worker(stack, wait_for_trainer)
         report = measure(story, stack, maya, thread)
         card = train(story, stack, ravi, thread, report)
         try_ticket(story, ravi, card)
@@ -98,7 +98,7 @@ def play_story(
 
 
 def ask(story: Transcript, maya: Person) -> str:
-    """The question and its cited verdict; the thread."""
+    """Asks the question and waits for its verdict; returns the thread."""
     story.person("maya", CHANNEL, f"@trainwise {QUESTION}")
     question = maya.say(CHANNEL, f"<@{BOT_USER}> {QUESTION}")
     story.until(lambda: bool(button_message(maya, question["ts"], "measure")), "the answer")
@@ -106,10 +106,10 @@ def ask(story: Transcript, maya: Person) -> str:
 
 
 def measure(story: Transcript, stack: LocalStack, maya: Person, thread: str) -> dict[str, Any]:
-    """Presses "Measure it" on the verdict; the measurement's report, with its picture."""
+    """Presses "Measure it" on the verdict; returns the measurement's report."""
     story.person("maya", CHANNEL, "presses [Measure it]")
     verdict = button_message(maya, thread, "measure")
-    view = pressed(maya, verdict, "measure", "Measure it")
+    view = open_form(maya, verdict, "measure", "Measure it")
     story.modal(view)
     form = {"dataset": "sample-tickets", "target": TARGET}
     submit(story, maya, "maya", view, form)
@@ -131,9 +131,9 @@ def measure(story: Transcript, stack: LocalStack, maya: Person, thread: str) -> 
 def train(
     story: Transcript, stack: LocalStack, ravi: Person, thread: str, report: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Presses the report's own button, sends the form as it comes, filled; the fine-tune's card with its report."""
+    """Presses the report's button and submits the prefilled form; returns the fine-tune's report."""
     story.person("ravi", CHANNEL, "presses the button to fine-tune")
-    view = pressed(ravi, report, "job_finetune", "Fine-tune")
+    view = open_form(ravi, report, "job_finetune", "Fine-tune")
     story.modal(view)
     submit(story, ravi, "ravi", view, {})
     story.until(
@@ -146,11 +146,11 @@ def train(
 
 
 def try_ticket(story: Transcript, ravi: Person, report: Mapping[str, Any]) -> None:
-    """Types one ticket and reads what the model says, before and after."""
+    """Submits one ticket and prints the answers before and after training."""
     if not report:
         raise PlaygroundError("The fine-tune left no model to try; its report stands above.")
     story.person("ravi", CHANNEL, f"presses [Try it] and types: {TICKET}")
-    view = pressed(ravi, report, "job_try", "Try the model")
+    view = open_form(ravi, report, "job_try", "Try the model")
     ravi.submit(view, {"text": TICKET})
     story.until(
         lambda: "After: tuned" in json.dumps(ravi.view() or {}), "the model's answer", limit=SILENCE_S
@@ -158,14 +158,14 @@ def try_ticket(story: Transcript, ravi: Person, report: Mapping[str, Any]) -> No
     story.view(ravi.view() or {})
 
 
-def pressed(person: Person, message: Mapping[str, Any], action: str, title: str) -> dict[str, Any]:
-    """The form that a button of a message opens."""
+def open_form(person: Person, message: Mapping[str, Any], action: str, title: str) -> dict[str, Any]:
+    """Presses a button of a message and returns the form that opens."""
     person.click(CHANNEL, str(message["ts"]), action)
     return person.wait_view(title=title)
 
 
 def submit(story: Transcript, person: Person, name: str, view: dict[str, Any], form: dict[str, str]) -> None:
-    """Sends a form; PlaygroundError with its words where it is refused."""
+    """Submits a form; raises PlaygroundError with its errors when it is refused."""
     chosen = ", ".join(f"{field} {value}" for field, value in form.items()) or "as it comes, filled"
     story.person(name, CHANNEL, f"submits: {chosen}")
     outcome = person.submit(view, form)
@@ -174,7 +174,7 @@ def submit(story: Transcript, person: Person, name: str, view: dict[str, Any], f
 
 
 def button_message(person: Person, thread: str, action: str) -> dict[str, Any]:
-    """The bot's message in a thread that carries the button `action`; empty where none does."""
+    """The bot's newest message in a thread with the button `action`; empty without one."""
     for message in reversed(person.messages(CHANNEL, thread)):
         if message.get("bot_id") and f'"{action}"' in json.dumps(message.get("blocks") or []):
             return dict(message) if message.get("streaming_state") != "in_progress" else {}
@@ -182,7 +182,7 @@ def button_message(person: Person, thread: str, action: str) -> dict[str, Any]:
 
 
 def has_picture(person: Person, thread: str) -> bool:
-    """Whether a file stands in the thread."""
+    """Whether the thread has a file."""
     return any(message.get("files") for message in person.messages(CHANNEL, thread))
 
 
@@ -196,7 +196,7 @@ def has_ended(person: Person, thread: str) -> bool:
 
 
 def find_report(person: Person, thread: str) -> dict[str, Any]:
-    """The fine-tune's report, whichever thread it stands in; empty before it came or where no model is left."""
+    """The fine-tune's report, from whichever thread it is in; empty without a report that has a model."""
     for place in (thread, *(card["ts"] for card in cards_of(person, thread))):
         if report := button_message(person, str(place), "job_try"):
             return report
@@ -210,6 +210,6 @@ def cards_of(person: Person, thread: str) -> list[dict[str, Any]]:
 
 
 def has_report(person: Person, thread: str) -> bool:
-    """Whether the fine-tune came to its end: its report, or a card that says why there is none."""
+    """Whether the fine-tune has ended: with a report, or with a card that says why there is none."""
     cards = [json.dumps(card["blocks"]) for card in cards_of(person, thread)]
     return bool(find_report(person, thread)) or any(end in card for card in cards for end in END[1:])

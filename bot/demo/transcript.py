@@ -1,4 +1,4 @@
-"""A Slack message as terminal text, made from exactly the payload that Slack's API received."""
+"""Renders Slack messages as terminal text, from the payloads that the workspace's API received."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ BARE_LINK = re.compile(r"<((?:https?|mailto):[^>]*)>")
 
 
 def plain(mrkdwn: str) -> str:
-    """Slack's mrkdwn without its link syntax and entities: `<url|label>` reads `label (url)`."""
+    """Slack's mrkdwn as plain text: `<url|label>` becomes `label (url)`, entities become characters."""
     text = LINK.sub(lambda m: m[2] if m[2] == m[1] else f"{m[2]} ({m[1]})", mrkdwn)
     return html.unescape(BARE_LINK.sub(r"\1", text))
 
 
 def text_of(item: Any) -> str:
-    """The words of a text object, an element or a plain string; empty when there are none."""
+    """The text of a text object, an element or a plain string; "" without one."""
     if isinstance(item, str):
         return plain(item)
     if isinstance(item, Mapping):
@@ -97,7 +97,7 @@ RENDER: dict[str, Callable[[Block], list[str]]] = {
 
 
 def message_lines(blocks: Iterable[Block] | None, text: str = "") -> list[str]:
-    """Lines for a message: its blocks in order, or `text` where there are none or none is known."""
+    """The lines of a message: its blocks in order, or `text` without known blocks."""
     lines = [
         line for block in blocks or () for line in RENDER.get(block.get("type", ""), lambda b: [])(block)
     ]
@@ -109,7 +109,7 @@ INDENT = "  │ "
 
 
 class Transcript:
-    """Prints each call once, as it arrives; changes of the job's card move a progress bar instead."""
+    """Prints each received call once; updates of the job's card move a progress bar instead."""
 
     def __init__(self, console: Console, watcher: Person, check: Callable[[], None]) -> None:
         self.console, self.watcher, self.check = console, watcher, check
@@ -127,19 +127,19 @@ class Transcript:
         self.bar.stop()
 
     def person(self, name: str, channel: str, text: str) -> None:
-        """What a person does, as typed into the workspace."""
+        """Prints what a person types."""
         self.console.print(
             f"\n[bold cyan]{name}[/bold cyan] [dim]{channel}[/dim]\n  {escape(text)}", highlight=False
         )
 
     def modal(self, view: Mapping[str, Any]) -> None:
-        """A form that the bot opened."""
+        """Prints the title and fields of a form that the bot opened."""
         title = view["title"]["text"]
         labels = [b["label"]["text"] for b in view["blocks"] if b["type"] == "input"]
         self.say("opens a form", [f"{title}: {', '.join(labels)}"])
 
     def view(self, view: Mapping[str, Any]) -> None:
-        """What an open form shows."""
+        """Prints the content of an open form."""
         title = text_of(view.get("title"))
         self.say(f"shows in the form {title}", message_lines(as_list(view.get("blocks"))))
 
@@ -150,7 +150,7 @@ class Transcript:
         limit: float = 60.0,
         sign: Callable[[], object] = lambda: None,
     ) -> None:
-        """Retell what arrives until `condition`; PlaygroundError after `limit` seconds of this machine's time without
+        """Prints received calls until `condition`; raises PlaygroundError after `limit` seconds of this machine's time without
         a new call and without a change of `sign`."""
         patience = Patience(limit)
         while True:
@@ -165,14 +165,14 @@ class Transcript:
             time.sleep(0.2)
 
     def catch_up(self) -> None:
-        """Print the calls received since the last time."""
+        """Prints the calls that were received since the last time."""
         for call in self.watcher.api_log(self.last_call):
             self.last_call = call["n"]
             if call["response"].get("ok"):
-                self.retell(call["method"], call["params"], call["response"])
+                self.print_call(call["method"], call["params"], call["response"])
 
-    def retell(self, method: str, params: Mapping[str, Any], response: Mapping[str, Any]) -> None:
-        """One accepted call."""
+    def print_call(self, method: str, params: Mapping[str, Any], response: Mapping[str, Any]) -> None:
+        """Prints one accepted call."""
         if method == "chat.update":
             self.update(params)
         elif method == "chat.postMessage":
@@ -188,7 +188,7 @@ class Transcript:
             self.say("uploads", [f"[image] {names}"])
 
     def end_stream(self, params: Mapping[str, Any], ts: str) -> None:
-        """An answer that came as a stream: its steps, its text, then the card."""
+        """Prints a streamed answer: its steps, its text, then the card."""
         chunks = [*self.streams.pop(ts, []), *as_list(params.get("chunks"))]
         steps = [
             c["title"] for c in chunks if c.get("type") == "task_update" and c.get("status") == "complete"
@@ -203,7 +203,7 @@ class Transcript:
         self.say(where, message_lines(as_list(params.get("blocks")), str(params.get("text") or "")))
 
     def update(self, params: Mapping[str, Any]) -> None:
-        """A changed card: its bar, step and loss; printed whole once it offers no Cancel any more."""
+        """Shows an updated card as a progress bar; prints the whole card when it has no Cancel button any more."""
         lines = message_lines(as_list(params.get("blocks")), str(params.get("text") or ""))
         running = any("[Cancel" in line for line in lines)
         if not running:
@@ -227,7 +227,7 @@ class Transcript:
 
 
 def as_list(value: Any) -> list[Any]:
-    """Blocks, chunks or files, which calls carry as a list or as JSON text."""
+    """Parses blocks, chunks or files, which calls carry as a list or as JSON text."""
     if isinstance(value, str):
         return list(json.loads(value)) if value[:1] == "[" else []
     return list(value or [])

@@ -1,1 +1,1 @@
-"""The Slack app: listeners by feature, what is sent, and how it looks."""
+"""The Slack app: listeners by feature, delivery of messages, and Block Kit builders."""

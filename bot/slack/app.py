@@ -1,4 +1,4 @@
-"""The Slack app: one Bolt `App` with every listener registered, and nothing else."""
+"""Builds the Slack app: one Bolt `App` with every listener registered."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ from bot.slack.ui.lists import feature_list
 
 
 class Feature(Protocol):
-    """One thing that people do in Slack: a file with its command, buttons and form.
+    """One feature of the bot in Slack: a file with its command, buttons and form.
 
     `SUMMARY`, where a feature begins with a command, is the line about it for home and `/COMMAND help` (mrkdwn).
     """
@@ -91,7 +91,7 @@ NOT_REPEATABLE = ("chat.postMessage", "chat.startStream", "files.completeUploadE
 
 
 def repeatable(request: HttpRequest) -> bool:
-    """Whether sending the call twice is as good as once; a message whose answer was lost may stand already."""
+    """Whether the call is idempotent; a message whose answer was lost may already be posted."""
     return not request.url.endswith(NOT_REPEATABLE)
 
 
@@ -110,7 +110,7 @@ class RetryServerError(ServerErrorRetryHandler):
 
 
 def slack_client(token: str, base_url: str) -> WebClient:
-    """A client that waits when Slack says 429 and repeats what may be repeated on 5xx and broken connections."""
+    """A client that waits after a 429 and retries idempotent calls after 5xx and broken connections."""
     client = WebClient(token, base_url=base_url, timeout=20)
     client.retry_handlers = [
         RetryBrokenConnection(max_retry_count=2),
@@ -121,7 +121,7 @@ def slack_client(token: str, base_url: str) -> WebClient:
 
 
 def posting_client(token: str, base_url: str) -> WebClient:
-    """The notifier's client: it never waits or repeats inside a call, the notifier decides when."""
+    """The notifier's client: it never waits or retries inside a call, because the notifier schedules retries."""
     return WebClient(token, base_url=base_url, timeout=20, retry_handlers=[])
 
 
@@ -140,7 +140,7 @@ def build_app(
 ) -> App:
     """The app with all listeners behind the gate; `signing_secret` is checked in HTTP mode only (Socket Mode has none).
 
-    `authorize` finds the token of a payload's team where there are several; without it all is done with the client's.
+    `authorize` finds the token of a payload's team in a bot of many teams; without it every call uses the client's token.
     """
     app = App(
         client=client,
@@ -157,14 +157,14 @@ def build_app(
 
 
 def name_team(body: Body, context: BoltContext, next: Callable[[], None]) -> None:
-    """Gives an event of an organisation's installation its team: in `authorizations`, where Bolt looks, it may be null."""
+    """Sets the team of an event from an organisation-wide installation, where `authorizations` may hold a null team."""
     if not context.team_id and context.is_enterprise_install:
         context["team_id"] = body.get("context_team_id") or body.get("team_id")
     next()
 
 
 def help_middleware(lines: Sequence[str]) -> Callable[..., BoltResponse | None]:
-    """Answers `/COMMAND help`, whichever command it is, with what the app can do; passes everything else on."""
+    """Answers `/COMMAND help` of every command with the list of features; passes every other payload on."""
     blocks = feature_list(lines)
 
     def answer_help(body: Body, ack: Ack, next: Callable[[], None]) -> BoltResponse | None:
@@ -177,7 +177,7 @@ def help_middleware(lines: Sequence[str]) -> Callable[..., BoltResponse | None]:
 
 
 def register(app: App, teams: Teams, features: Sequence[Feature] = FEATURES) -> None:
-    """Every listener of the manifest, then the catch-alls: Slack redelivers what nobody acknowledges."""
+    """Registers every listener, then catch-alls that acknowledge the rest, since Slack redelivers unacknowledged payloads."""
     for feature in features:
         feature.register(app, teams)
     app.action(re.compile(".*"))(acknowledge)
@@ -186,5 +186,5 @@ def register(app: App, teams: Teams, features: Sequence[Feature] = FEATURES) -> 
 
 
 def acknowledge(ack: Ack) -> None:
-    """Accepted; there is nothing to do: link buttons, leftovers of old cards, events that are none of our business."""
+    """Acknowledges payloads that need no work: link buttons, buttons of old cards, events that no feature uses."""
     ack()

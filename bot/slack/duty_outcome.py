@@ -1,4 +1,4 @@
-"""What a model on duty came to beside what was forecast: accuracy beside its report's, hours beside the measurement's."""
+"""Compares a model on duty with its forecast: accuracy with its report's, hours saved with the measurement's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ JOBS_READ = 200
 def outcome_lines(
     services: Services, watch: Watch, observations: Sequence[Observation], figures: DutyFigures
 ) -> list[str]:
-    """Accuracy and hours beside what was forecast; a line is left out where one of its sides is not known."""
+    """The lines on accuracy and hours, each beside its forecast; a line with an unknown side is left out."""
     forecast = measured_workload(services, watch)
     lines = [accuracy_line(observations, held_out_accuracy(services, watch))]
     if forecast is not None:
@@ -33,7 +33,7 @@ def outcome_lines(
 
 
 def accuracy_line(observations: Sequence[Observation], held_out: float | None) -> str:
-    """The share of right first guesses among tickets drawn at random, answered or not, beside the report's."""
+    """The accuracy of the likeliest queue on randomly drawn tickets, answered or not, beside the report's."""
     checks = [one.right for one in observations if one.is_audit and one.right is not None]
     if len(checks) < LEAST_CHECKED or held_out is None:
         return ""
@@ -47,9 +47,9 @@ def accuracy_line(observations: Sequence[Observation], held_out: float | None) -
 def hours_line(
     figures: DutyFigures, work: Workload, line: CaseLine | None, seconds: float, is_live: bool
 ) -> str:
-    """Hours that its right answers save, in all and at this pace a month, beside the measurement's forecast.
+    """The hours that right answers save, in total and per month, beside the measurement's forecast.
 
-    Until answers were checked the promised error rate is assumed, and said.
+    Before any answer was checked the line assumes the promised error rate and says so.
     """
     if not figures.answers:
         return ""
@@ -76,7 +76,7 @@ def held_out_accuracy(services: Services, watch: Watch) -> float | None:
 def measured_workload(services: Services, watch: Watch) -> tuple[Workload, CaseLine | None] | None:
     """The workload and the fine-tune's line of the newest measurement on the same dataset.
 
-    Only of one asked for in this channel, or where the model was trained: other channels' figures are their own.
+    Only measurements of this channel, or of the channel where the model was trained, since others are private.
     """
     channels = {watch.channel, *(job.channel for job in [_job(services, watch.job_id)] if job)}
     jobs = services.ledger.jobs(

@@ -1,4 +1,4 @@
-"""Thumbs up and down, kept as JSON lines under the home folder: one row has all that an evaluation needs."""
+"""Stores thumbs up and down as JSON lines in the home folder; each row holds everything that an evaluation needs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from worker.ledger.retention import blank_mentions
 FILE = "feedback.jsonl"
 
 
-def keep_feedback(
+def record_feedback(
     home: Path, now: float, user: str, ts: str, good: bool, card: Card, reason: str = ""
 ) -> None:
-    """Appends one row: question, verdict, passages, thumb, reason; readers take a message's last row."""
+    """Appends one row: question, verdict, passages, thumb, reason; the last row of a message counts."""
     reply = card.reply.to_json()
     row: dict[str, Any] = {
         "at": now,
@@ -39,8 +39,8 @@ def keep_feedback(
         out.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def forget_feedback(home: Path, before: float) -> int:
-    """Drops the rows from before that moment; how many there were."""
+def delete_old_feedback(home: Path, before: float) -> int:
+    """Deletes the rows older than `before` (Unix seconds); returns how many."""
     path = home / FILE
     if not path.exists():
         return 0
@@ -55,8 +55,8 @@ def forget_feedback(home: Path, before: float) -> int:
     return len(lines) - len(recent)
 
 
-def blank_feedback(home: Path, mention: re.Pattern[str]) -> int:
-    """Blanks a person's words in every row; in how many they stood."""
+def redact_feedback(home: Path, mention: re.Pattern[str]) -> int:
+    """Replaces mentions of a person in every row; returns the number of changed rows."""
     path = home / FILE
     if not path.exists():
         return 0

@@ -1,6 +1,6 @@
-"""A file that someone shared in Slack, fetched to a private temporary path, and nothing else fetched.
+"""Downloads a file that someone shared in Slack to a private temporary path.
 
-The id comes from a payload, so Slack is asked what it names; the bot's token goes only to Slack's own hosts.
+The file's id comes from a payload, so Slack is asked about it; the bot's token goes only to Slack's own hosts.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from bot.errors import BotError
 from bot.slack.ui.escape import one_line, visible
 
 MOST_BYTES = 200_000_000
-TokenOf = Callable[[], str]
-"""Gives the bot's token of this moment: one that is rotated lives for hours."""
+TokenSource = Callable[[], str]
+"""Returns the bot's current token; a rotated token is valid for hours only."""
 CHUNK = 1 << 16
 
 
@@ -32,7 +32,7 @@ class BadFile(BotError):
 
 @dataclass(frozen=True)
 class SlackFile:
-    """What Slack says about a file: its `name` is only a name, never a path."""
+    """Slack's record of a file; `name` is a bare name, never a path."""
 
     id: str
     name: str
@@ -43,8 +43,8 @@ class SlackFile:
     permalink: str = ""  # where a person sees it in Slack
 
 
-def look_up(client: WebClient, file_id: str, user: str, channel: str) -> SlackFile:
-    """The file, if this person shared it or it was shared in this channel; else FileRefused."""
+def find_shared_file(client: WebClient, file_id: str, user: str, channel: str) -> SlackFile:
+    """The file, if this person shared it or it was shared in this channel; else raises BadFile."""
     try:
         info: dict[str, Any] = client.files_info(file=file_id)["file"]
     except SlackApiError as refused:
@@ -63,7 +63,7 @@ def look_up(client: WebClient, file_id: str, user: str, channel: str) -> SlackFi
 
 
 def check_publishing(file: SlackFile, scope: str, user: str, admin: bool) -> None:
-    """BadFile where somebody would show a colleague's file to the whole workspace: that is its owner's act."""
+    """Raises BadFile when a person would show a colleague's file to the whole workspace; only its owner or an admin may."""
     if scope == "workspace" and file.owner != user and not admin:
         raise BadFile(
             f"{file.name} is a colleague's file. You can add it for this channel; for the whole workspace only "
@@ -72,11 +72,11 @@ def check_publishing(file: SlackFile, scope: str, user: str, admin: bool) -> Non
 
 
 def downloader(
-    token: TokenOf, hosts: frozenset[str], timeout_s: float = 60, most: int = MOST_BYTES
+    token: TokenSource, hosts: frozenset[str], timeout_s: float = 60, most: int = MOST_BYTES
 ) -> Callable[[str, Path], None]:
-    """A function that fetches a file of Slack's to a path; other hosts and redirects to them are refused.
+    """Returns a function that downloads a file from Slack to a path; it refuses other hosts and redirects.
 
-    `most` bytes are taken, whatever size Slack declared.
+    It stops after `most` bytes, whatever size Slack declared.
     """
 
     def download(url: str, path: Path) -> None:
@@ -102,8 +102,8 @@ def downloader(
 
 
 @contextlib.contextmanager
-def local_copy(file: SlackFile, download: Callable[[str, Path], None], home: Path) -> Iterator[Path]:
-    """The file on disk under its own name while the block runs."""
+def downloaded_copy(file: SlackFile, download: Callable[[str, Path], None], home: Path) -> Iterator[Path]:
+    """Downloads the file under its own name; deletes it after the block."""
     if file.size > MOST_BYTES:
         raise BadFile(_too_large(file.size))
     home.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from slack_bolt import Ack
 from slack_sdk import WebClient
 
 from bot.slack.payload import Body, View
-from bot.slack.trouble import SLACK_TROUBLE
+from bot.slack.slack_errors import SLACK_ERRORS
 from bot.slack.ui.blocks import Block, modal, plain, section
 from bot.slack.ui.escape import escape
 from bot.slack.ui.limits import VIEW_BLOCKS, split_text, validate_view
@@ -137,7 +137,7 @@ class FormAck:
     def _show(self, view: Mapping[str, Any]) -> bool:
         try:
             self._client.views_update(view_id=str(self._view["id"]), view=validate_view(view))
-        except SLACK_TROUBLE as refused:
+        except SLACK_ERRORS as refused:
             log.info("a form that was sent did not change: %s", type(refused).__name__)
             return False
         return True

@@ -1,7 +1,7 @@
-"""Forms open before Slack is asked: a trigger lives for three seconds, and who somebody is may take Slack longer.
+"""Opens a placeholder form in time: a trigger id expires after three seconds, and Slack may be slower to describe a person.
 
-The listener of a form gets a client whose `views_open` is given the time that it needs: where it has not come after a
-second, a form that says "one moment" takes the trigger, and the listener's form takes its place.
+A listener that opens a form gets this client. When the listener has not called `views_open` after one second, the client
+opens a form that says "one moment"; the listener's form then replaces it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from slack_sdk import WebClient
 from slack_sdk.web import SlackResponse
 
 from bot.slack.payload import Body
-from bot.slack.trouble import SLACK_TROUBLE
+from bot.slack.slack_errors import SLACK_ERRORS
 from bot.slack.ui.blocks import modal, section
 from bot.slack.ui.escape import question_of
 from bot.slack.ui.forms import note_modal
@@ -30,7 +30,7 @@ COMMANDS = {
     "/docs": lambda words: words == ["add"],
     "/triage": lambda words: words[:1] == ["watch"],
 }
-"""The words of a command after which a form comes."""
+"""For each command: whether these words open a form."""
 BUTTONS = frozenset(
     {
         *("why", "would_change", "cite", "feedback", "measure", "finetune_open", "endpoint_connect"),
@@ -39,13 +39,13 @@ BUTTONS = frozenset(
         *("home_ask", "home_documents", "home_datasets", "home_finetune", "home_measure"),
     }
 )
-"""The buttons, by action id up to its colon, after which a form comes (tests/integration/test_forms_open_first.py)."""
+"""The buttons that open a form, by action id up to its colon (tests/integration/test_forms_open_first.py)."""
 SHORTCUTS = frozenset({"add_dataset_from_message"})
 log = logging.getLogger(__name__)
 
 
 def opens_form(body: Body) -> bool:
-    """Whether a form comes after this payload, by what was typed or pressed."""
+    """Whether the listener of this payload opens a form."""
     if "trigger_id" not in body:
         return False
     if "command" in body:
@@ -60,29 +60,29 @@ def opens_form(body: Body) -> bool:
 
 
 class FormClient(WebClient):
-    """A client like another, for one trigger. `end()` when the listener is through: no form says "one moment" for ever."""
+    """A copy of the client `template` for one trigger; call `finish()` after the listener, which replaces a waiting form."""
 
-    def __init__(self, like: WebClient, trigger: str, after_s: float = WAITING_AFTER_S) -> None:
-        super().__init__(token=like.token, base_url=like.base_url, timeout=like.timeout)
-        self.retry_handlers = list(like.retry_handlers)
+    def __init__(self, template: WebClient, trigger: str, after_s: float = WAITING_AFTER_S) -> None:
+        super().__init__(token=template.token, base_url=template.base_url, timeout=template.timeout)
+        self.retry_handlers = list(template.retry_handlers)
         self._trigger, self._lock = trigger, threading.Lock()
         self._view, self._is_waiting, self._is_over = "", False, False
-        self._timer = threading.Timer(after_s, self._wait)
+        self._timer = threading.Timer(after_s, self._open_waiting_form)
         self._timer.daemon = True
         self._timer.start()
 
     def views_open(self, *, view: Any, trigger_id: str | None = None, **more: Any) -> SlackResponse:  # type: ignore[override]
-        """Opens the form, or puts it in the place of the one that waits."""
+        """Opens the form, or replaces the waiting form by it."""
         with self._lock:
             if not self._is_waiting:
                 self._is_over = True
                 return super().views_open(trigger_id=trigger_id, view=view, **more)
             answer = super().views_update(view_id=self._view, view=view)
-            self._is_waiting = False  # not before: where Slack refuses, `say` puts why in its place
+            self._is_waiting = False  # only after success: on failure `show_text` replaces the waiting form
             return answer
 
-    def say(self, text: str) -> bool:
-        """Puts a text, in Slack's mrkdwn, in the place of the form that waits; False where none does."""
+    def show_text(self, text: str) -> bool:
+        """Replaces the waiting form by a text in mrkdwn; False when no form is waiting."""
         blocks = [section(piece) for piece in split_text(text, 2900)][:10]
         with self._lock:
             self._is_over = True
@@ -91,17 +91,17 @@ class FormClient(WebClient):
             self._is_waiting = False
             try:
                 self.views_update(view_id=self._view, view=validate_view(modal("note", "Not now", blocks)))
-            except SLACK_TROUBLE as error:
-                log.info("a waiting form did not change: %s", type(error).__name__)
+            except SLACK_ERRORS as error:
+                log.info("a waiting form was not updated: %s", type(error).__name__)
                 return False
             return True
 
-    def end(self) -> None:
-        """The listener is through."""
+    def finish(self) -> None:
+        """Ends the wait after the listener has returned."""
         self._timer.cancel()
-        self.say("Done. What there is to say stands in the conversation; you can close this.")
+        self.show_text("Done. What there is to say stands in the conversation; you can close this.")
 
-    def _wait(self) -> None:
+    def _open_waiting_form(self) -> None:
         with self._lock:
             if self._is_over:
                 return
@@ -111,7 +111,7 @@ class FormClient(WebClient):
             )
             try:
                 answer = super().views_open(trigger_id=self._trigger, view=view)
-            except SLACK_TROUBLE as error:
-                log.info("no waiting form: %s", type(error).__name__)
+            except SLACK_ERRORS as error:
+                log.info("a waiting form was not opened: %s", type(error).__name__)
                 return
             self._view, self._is_waiting = str(answer["view"]["id"]), True

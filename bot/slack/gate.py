@@ -1,7 +1,7 @@
-"""The one gate before every listener: who is at the door, and what people from outside may use.
+"""Access control before every listener: members may use everything, people from outside a short allow-list.
 
-Members pass. People from outside (bot/slack/users.py) pass at the doors of OPEN only: they may ask and look behind the
-answers that they could read anyway. Everything else, also what comes later, is closed to them and said so in private.
+People from outside (bot/slack/users.py) may use what OPEN_TO_OUTSIDERS lists: ask questions, and open the details of
+answers that they can read anyway. Everything else is refused, new features included, with a private message.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Any
 from slack_bolt import Ack, BoltRequest, BoltResponse, Respond
 from slack_sdk import WebClient
 
-from bot.slack.failures import ARRIVAL, LATE, whisper
+from bot.slack.failures import ARRIVAL, LATE, send_ephemeral
 from bot.slack.form_ack import WAIT, form_with, is_submission
 from bot.slack.form_client import FormClient, opens_form
-from bot.slack.payload import Body, message_place, where
+from bot.slack.payload import Body, message_address, origin_of
 from bot.slack.services import Services
+from bot.slack.slack_errors import SLACK_ERRORS
 from bot.slack.teams import Teams
 from bot.slack.thread_memory import Conversation
-from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import context, header, section
 from bot.slack.ui.escape import question_of
 from bot.slack.ui.forms import note_modal
@@ -34,10 +34,10 @@ from bot.slack.ui.limits import validate_view
 from bot.slack.users import BOT, GUEST, STRANGER, UNKNOWN, Person
 
 ANSWER_WITHIN_S = 2.0  # of Slack's three for a command, button or form
-LATE_S = 30.0  # how long one that was acknowledged waits for Slack to say who it is
-AGAIN = ("command", "action", "shortcut", "view")  # what can be heard later
+LATE_S = 30.0  # how long an acknowledged request waits for Slack's answer about its person
+RETRYABLE_KINDS = ("command", "action", "shortcut", "view")  # what can be heard later
 FORM = "trainwise_form"  # in Bolt's context
-OPEN = {
+OPEN_TO_OUTSIDERS = {
     "event:app_mention",
     "event:message",
     "event:agent_session_stopped",
@@ -46,15 +46,15 @@ OPEN = {
     "shortcut:ask_about_message",
     *("action:why", "action:would_change", "action:cite", "action:follow_up"),
 }
-"""Doors that people from outside may use; an action's name ends at its colon."""
-ORDERS = ("measure", "connect")  # words that make another thing of `/should-i-train`
-WHO = {
+"""What people from outside may use; the name of an action ends at its colon."""
+MEMBER_WORDS = ("measure", "connect")  # sub-commands of `/should-i-train` for members only
+OUTSIDER_TEXTS = {
     GUEST: "You are a guest here",
     STRANGER: "You are with another company",
     BOT: "Apps have no rights of their own here",
     UNKNOWN: "I could not find out who you are, so I take you for a visitor; try again in a minute",
 }
-MAY = (
+OUTSIDER_RIGHTS = (
     "In channels that we share you can ask me whether to train a model; I answer from my guide and from that "
     "channel's own documents. Documents, datasets, jobs and budgets are for members of this workspace."
 )
@@ -63,20 +63,20 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Door:
-    """What is being used, by whom: `name` such as `command:/jobs`, `action:why`; `user` is empty for nobody."""
+class AccessRequest:
+    """Who uses what: `name` such as `command:/jobs` or `action:why`; `user` is empty when no person acts."""
 
     name: str
     user: str
-    team: str = ""  # the person's own, where the payload tells; never taken as a proof of membership
+    team: str = ""  # the person's team as the payload tells it; never a proof of membership
 
     @property
     def kind(self) -> str:
         return self.name.partition(":")[0]
 
 
-def door_of(body: Body) -> Door:
-    """The door of a payload of any kind; one that is not known is `other:`, which is open to members only."""
+def read_access_request(body: Body) -> AccessRequest:
+    """The access request of a payload of any kind; an unknown kind is `other:`, which only members may use."""
     if "event" in body:
         event = body["event"]
         inner = event.get("message") or {}
@@ -84,31 +84,33 @@ def door_of(body: Body) -> Door:
         user = user.get("id") if isinstance(user, dict) else user
         team = event.get("user_team") or event.get("source_team") or inner.get("user_team") or ""
         name = str(event.get("type"))
-        return Door(f"event:{name}", "" if event.get("bot_id") else str(user or ""), str(team))
+        return AccessRequest(f"event:{name}", "" if event.get("bot_id") else str(user or ""), str(team))
     if "command" in body:
-        return Door(f"command:{body['command']}", str(body.get("user_id") or ""))
+        return AccessRequest(f"command:{body['command']}", str(body.get("user_id") or ""))
     who = body.get("user") or {}
     user, team, kind = str(who.get("id") or ""), str(who.get("team_id") or ""), body.get("type")
     if kind == "block_actions":
         names = {str(action.get("action_id")).partition(":")[0] for action in body.get("actions") or [{}]}
-        return Door("action:" + ",".join(sorted(names)), user, team)
+        return AccessRequest("action:" + ",".join(sorted(names)), user, team)
     if kind in ("view_submission", "view_closed"):
-        return Door(f"view:{(body.get('view') or {}).get('callback_id')}", user, team)
+        return AccessRequest(f"view:{(body.get('view') or {}).get('callback_id')}", user, team)
     if kind in ("message_action", "shortcut"):
-        return Door(f"shortcut:{body.get('callback_id')}", user, team)
-    return Door(f"other:{kind}", user, team)
+        return AccessRequest(f"shortcut:{body.get('callback_id')}", user, team)
+    return AccessRequest(f"other:{kind}", user, team)
 
 
-def gate(teams: Teams, again: Callable[[BoltRequest], BoltResponse]) -> Callable[..., BoltResponse | None]:
-    """Bolt's middleware that lets through or refuses; the first of all, so that no listener is without it.
+def gate(teams: Teams, dispatch: Callable[[BoltRequest], BoltResponse]) -> Callable[..., BoltResponse | None]:
+    """Bolt's middleware that passes or refuses a request; it runs before every listener.
 
-    `again` dispatches a request anew: a command or button whose person Slack takes long to name is acknowledged, and
-    heard once the person is known.
+    `dispatch` dispatches a request again: when Slack is slow to describe the person, a command or button is acknowledged
+    first and dispatched when the person is known.
     """
     pool = ThreadPoolExecutor(8, thread_name_prefix="gate")
-    late = ThreadPoolExecutor(16, thread_name_prefix="late")  # they wait for what is done in the other
+    late_pool = ThreadPoolExecutor(
+        16, thread_name_prefix="late"
+    )  # its tasks wait for tasks of `pool`, so it needs its own threads
 
-    def pass_door(
+    def check_access(
         req: BoltRequest,
         body: Body,
         ack: Ack,
@@ -117,65 +119,69 @@ def gate(teams: Teams, again: Callable[[BoltRequest], BoltResponse]) -> Callable
         next: Callable[[], None],
         context: Any,
     ) -> BoltResponse | None:
-        door, services = door_of(body), teams.services(context)
+        access, services = read_access_request(body), teams.services(context)
         context[ARRIVAL] = time.monotonic()
         if services is None:
-            log.warning("a payload at %s belongs to no team of this bot", door.name)
+            log.warning("a payload at %s belongs to no team of this bot", access.name)
             return _refuse_team(body, ack)
-        if body.get("is_ext_shared_channel") and (channel := where(body)[0]):
+        if body.get("is_ext_shared_channel") and (channel := origin_of(body)[0]):
             services.audience.mark_shared(channel)
-        if door.kind == "event" and (not door.user or door.user == context.bot_user_id):
-            next()  # nobody asks for anything: what is heard of, or our own message
+        if access.kind == "event" and (not access.user or access.user == context.bot_user_id):
+            next()  # no person acts, or the message is our own
             return None
-        if door.kind == "event" and door.name in OPEN and not door.team:
-            next()  # open to all; whoever answers looks at who asks
+        if access.kind == "event" and access.name in OPEN_TO_OUTSIDERS and not access.team:
+            next()  # open to all; the listener checks the person itself
             return None
         if context.get(FORM) is None and opens_form(body):
             context[FORM] = FormClient(client, body["trigger_id"])
         client = context["client"] = context.get(FORM) or client
-        work = None if context.get(LATE) else _ask_for(services, pool, door)
+        work = None if context.get(LATE) else _look_up_person(services, pool, access)
         if is_submission(body) and not context.get(LATE) and services.submissions.holds(body["view"]["id"]):
             return ack(response_action="update", view=form_with(body["view"], WAIT))
         if work is not None and not work.done():
-            return _put_off(services, body, ack, lambda: late.submit(_come_late, again, req, work, respond))
-        person = _identify(services, door)
-        if not person.outside or is_open(services, door, body):
+            return _put_off(
+                services, body, ack, lambda: late_pool.submit(_dispatch_late, dispatch, req, work, respond)
+            )
+        person = _identify(services, access)
+        if not person.outside or is_open_to_outsiders(services, access, body):
             next()
             return None
-        log.info("a %s was refused at %s", person.outside, door.name)
+        log.info("a %s was refused at %s", person.outside, access.name)
         if is_submission(body) and context.get(LATE):
             return _give_back(services, person, body, ack, client)
-        return _refuse(door, person, body, ack, client, respond, pool)
+        return _refuse(access, person, body, ack, client, respond, pool)
 
-    return pass_door
+    return check_access
 
 
-def is_open(services: Services, door: Door, body: Body) -> bool:
-    """Whether people from outside may use this door: by its name, and for a button by what its message holds."""
-    if door.name not in OPEN:
+def is_open_to_outsiders(services: Services, access: AccessRequest, body: Body) -> bool:
+    """Whether people from outside may do this: by its name, and for a button by the answer that carries it."""
+    if access.name not in OPEN_TO_OUTSIDERS:
         return False
-    if door.kind == "command":
+    if access.kind == "command":
         words = question_of(str(body.get("text") or "")).lower().split()
-        return not words or words[0] not in ORDERS
-    if door.kind != "action":
+        return not words or words[0] not in MEMBER_WORDS
+    if access.kind != "action":
         return True
-    channel, thread_ts, ts = message_place(body)
+    channel, thread_ts, ts = message_address(body)
     card = Conversation.from_json(services.ledger.thread(channel, thread_ts)).cards.get(ts)
-    return card is not None and not card.wide
+    return card is not None and not card.uses_workspace
 
 
-def _ask_for(services: Services, pool: ThreadPoolExecutor, door: Door) -> Future[Person] | None:
-    """The question who it is, on its way or answered; None where nothing has to be asked.
+def _look_up_person(
+    services: Services, pool: ThreadPoolExecutor, access: AccessRequest
+) -> Future[Person] | None:
+    """The lookup of the person, running or done; None when no lookup is needed.
 
-    A command, button or form does not wait longer than Slack does.
+    A command, button or form waits at most ANSWER_WITHIN_S.
     """
     users = services.users
-    if not door.user or users.is_cached(door.user):
+    if not access.user or users.is_cached(access.user):
         return None
-    work: Future[Person] = pool.submit(users.person, door.user)
+    work: Future[Person] = pool.submit(users.person, access.user)
     with suppress(FutureTimeout):
-        work.result(None if door.kind == "event" else ANSWER_WITHIN_S)
-    return work if door.kind in AGAIN or work.done() else None
+        work.result(None if access.kind == "event" else ANSWER_WITHIN_S)
+    return work if access.kind in RETRYABLE_KINDS or work.done() else None
 
 
 def _put_off(services: Services, body: Body, ack: Ack, begin: Callable[[], object]) -> BoltResponse:
@@ -195,54 +201,54 @@ def _give_back(services: Services, person: Person, body: Body, ack: Ack, client:
         client.views_update(
             view_id=body["view"]["id"], view=validate_view(form_with(body["view"], f"🔒 {_why(person)}"))
         )
-    except SLACK_TROUBLE as refused:
+    except SLACK_ERRORS as refused:
         log.info("a form was not given back: %s", type(refused).__name__)
     return ack()
 
 
 def _why(person: Person) -> str:
-    return f"{WHO.get(person.outside, 'You are not a member here')}. {MAY}"
+    return f"{OUTSIDER_TEXTS.get(person.outside, 'You are not a member here')}. {OUTSIDER_RIGHTS}"
 
 
-def _come_late(
-    again: Callable[[BoltRequest], BoltResponse], req: BoltRequest, work: Future[Person], respond: Respond
+def _dispatch_late(
+    dispatch: Callable[[BoltRequest], BoltResponse], req: BoltRequest, work: Future[Person], respond: Respond
 ) -> None:
-    """Dispatches a request that was acknowledged, once its person is known; what its listener acknowledges with is sent."""
-    with suppress(FutureTimeout, *SLACK_TROUBLE):
+    """Dispatches an acknowledged request when its person is known, and sends the text of its listener's ack."""
+    with suppress(FutureTimeout, *SLACK_ERRORS):
         work.result(LATE_S)
-    late = {LATE: True, FORM: req.context.get(FORM)}
+    context = {LATE: True, FORM: req.context.get(FORM)}
     if req.mode == "socket_mode":
-        answer = again(BoltRequest(body=req.body, mode=req.mode, headers=req.headers, context=late))
+        answer = dispatch(BoltRequest(body=req.body, mode=req.mode, headers=req.headers, context=context))
     else:
-        raw = BoltRequest(body=req.raw_body, mode=req.mode, headers=req.headers, context=late)
-        answer = again(raw)
+        raw = BoltRequest(body=req.raw_body, mode=req.mode, headers=req.headers, context=context)
+        answer = dispatch(raw)
     text = answer.body if isinstance(answer.body, str) else ""
     if text.startswith("{") and respond.response_url:
         respond(**json.loads(text))
 
 
-def _identify(services: Services, door: Door) -> Person:
-    """Who it is; unknown, and so from outside, where Slack has not said it by now."""
-    users, person = services.users, Person(door.user, door.user, outside=UNKNOWN)
-    if not door.user:
+def _identify(services: Services, access: AccessRequest) -> Person:
+    """The person of the request; from outside (UNKNOWN) when Slack has not answered yet."""
+    users, person = services.users, Person(access.user, access.user, outside=UNKNOWN)
+    if not access.user:
         return person
-    if users.is_cached(door.user):
-        person = users.person(door.user)
+    if users.is_cached(access.user):
+        person = users.person(access.user)
     own = users.team()
-    if door.team and not person.outside and door.team not in {own.id, own.enterprise, *person.teams}:
-        return users.mark_outside(door.user, STRANGER)
+    if access.team and not person.outside and access.team not in {own.id, own.enterprise, *person.teams}:
+        return users.mark_outside(access.user, STRANGER)
     return person
 
 
 def _refuse_team(body: Body, ack: Ack) -> BoltResponse:
-    """Acknowledges what came for a team that has not installed the app, and tells whoever typed a command."""
+    """Acknowledges a payload of a team that has not installed the app; a command gets an explanation."""
     if "command" in body:
         return ack(text=f"🔒 {NO_TEAM}", response_type="ephemeral")
     return ack()
 
 
 def _refuse(
-    door: Door,
+    access: AccessRequest,
     person: Person,
     body: Body,
     ack: Ack,
@@ -250,19 +256,21 @@ def _refuse(
     respond: Respond,
     pool: ThreadPoolExecutor,
 ) -> BoltResponse:
-    """Acknowledges and tells the person alone; the home tab shows what they may do here."""
+    """Acknowledges, and tells the person privately what they may do; in the home tab when they opened it."""
     text = _why(person)
-    if isinstance(client, FormClient) and client.say(text):
+    if isinstance(client, FormClient) and client.show_text(text):
         return ack()
-    if door.kind == "command":
+    if access.kind == "command":
         return ack(text=f"🔒 {text}", response_type="ephemeral")
     if is_submission(body):
         return ack(response_action="update", view=validate_view(note_modal("For members", text)))
-    if door.name == "event:app_home_opened":
-        pool.submit(_show_home, client, door.user, text)
-    elif door.kind != "event" and door.user:
-        channel, _, thread_ts = where(body)
-        pool.submit(whisper, client, text, channel or door.user, door.user, thread_ts, respond, "🔒")
+    if access.name == "event:app_home_opened":
+        pool.submit(_show_home, client, access.user, text)
+    elif access.kind != "event" and access.user:
+        channel, _, thread_ts = origin_of(body)
+        pool.submit(
+            send_ephemeral, client, text, channel or access.user, access.user, thread_ts, respond, "🔒"
+        )
     return ack()
 
 
@@ -270,5 +278,5 @@ def _show_home(client: WebClient, user: str, text: str) -> None:
     blocks = [header("Should we train a model?"), section(text), context("Mention me with your question.")]
     try:
         client.views_publish(user_id=user, view=validate_view({"type": "home", "blocks": blocks}))
-    except SLACK_TROUBLE as refused:
+    except SLACK_ERRORS as refused:
         log.info("no home tab for a visitor: %s", type(refused).__name__)

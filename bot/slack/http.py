@@ -1,8 +1,8 @@
-"""HTTP mode: Slack's signed requests on one path, each taken once.
+"""HTTP mode: accepts Slack's signed requests on one path, each once.
 
-Covers: a wrong, missing or unreadable signature or time and one older than five minutes (401), a copied request sent
-again (401), a body above 2 MB, however it is sent (413). A right signature whose time is off tells that a clock is.
-Slack's own retries carry a fresh signature and pass; the ledger keeps their events from being answered twice.
+Refuses a wrong, missing or malformed signature or timestamp and one older than five minutes (401), a replayed request
+(401), and a body above 2 MB (413). A valid signature with a wrong time is logged as a clock error. Slack's own retries
+carry a new signature and pass; the ledger deduplicates their events.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PATH = "/slack/events"
 STARTS_WITHIN_S = 10.0
 LARGEST_BODY = 2 * 2**20  # bytes; Slack's own are far smaller
 SIGNED_WITHIN_S = 300.0
-SKEWED = (
+CLOCK_SKEW_TEXT = (
     "a request with Slack's signature was refused for its time: it is %.0f s off this machine's clock. Set the clock "
     "(`timedatectl set-ntp true`), else nothing from Slack is taken; `trainwise doctor` compares the two."
 )
@@ -37,14 +37,14 @@ log = logging.getLogger(__name__)
 REMEMBER_S = 330.0  # a signature is refused for its age after 300 s
 
 
-class Once:
-    """Remembers verified signatures for as long as they are young enough to be used again."""
+class ReplayGuard:
+    """Remembers verified signatures until they are too old to be replayed."""
 
     def __init__(self) -> None:
         self._times: dict[str, float] = {}
 
-    def first(self, signature: str, now: float) -> bool:
-        """Whether this signature comes for the first time; `now` in seconds of any steady clock."""
+    def is_first(self, signature: str, now: float) -> bool:
+        """Whether this signature is new; `now` in seconds of a monotonic clock."""
         self._times = {key: at for key, at in self._times.items() if now - at < REMEMBER_S}
         if signature in self._times:
             return False
@@ -52,10 +52,10 @@ class Once:
         return True
 
 
-def build_site(app: App, signing_secret: str, more: Sequence[Route] = ()) -> Starlette:
-    """The site that takes POST /slack/events (events, commands, interactivity) and answers GET /health with 200.
+def build_site(app: App, signing_secret: str, extra_routes: Sequence[Route] = ()) -> Starlette:
+    """The ASGI site for POST /slack/events (events, commands, interactivity) and GET /health.
 
-    `more` are the routes by which workspaces install the app, where they do.
+    `extra_routes` are the OAuth routes of a bot that workspaces install themselves.
     """
     from slack_bolt.adapter.starlette import SlackRequestHandler
     from slack_sdk.signature import SignatureVerifier
@@ -64,7 +64,7 @@ def build_site(app: App, signing_secret: str, more: Sequence[Route] = ()) -> Sta
     from starlette.routing import Route
 
     handler = SlackRequestHandler(app)
-    verifier, once = SignatureVerifier(signing_secret), Once()
+    verifier, replay_guard = SignatureVerifier(signing_secret), ReplayGuard()
 
     async def events(request: Request) -> Response:
         body = await read_body(request, LARGEST_BODY)
@@ -73,16 +73,16 @@ def build_site(app: App, signing_secret: str, more: Sequence[Route] = ()) -> Sta
         request._body = body  # what `request.body()` gives from here on
         headers = dict(request.headers)
         if skew := clock_skew(verifier, body, headers):
-            log.warning(SKEWED, skew)
-        if not is_signed(verifier, body, headers) or not once.first(
+            log.warning(CLOCK_SKEW_TEXT, skew)
+        if not is_signed(verifier, body, headers) or not replay_guard.is_first(
             headers["x-slack-signature"], time.monotonic()
         ):
             return PlainTextResponse("unsigned, too old or seen before\n", 401)
-        if not is_payload(body, headers.get("content-type", "")):
+        if not is_slack_payload(body, headers.get("content-type", "")):
             return PlainTextResponse("no payload of Slack's\n", 400)
         return await handler.handle(request)
 
-    return Starlette(routes=[Route(PATH, events, methods=["POST"]), health_route(), *more])
+    return Starlette(routes=[Route(PATH, events, methods=["POST"]), health_route(), *extra_routes])
 
 
 def health_route() -> Route:
@@ -97,7 +97,7 @@ def health_route() -> Route:
 
 
 def run_site(site: Starlette, host: str, port: int) -> Callable[[], None]:
-    """Serves a site in a thread once the port is held; gives what stops it. BotError when the address is taken."""
+    """Serves a site in a thread; returns the function that stops it. Raises BotError when the address is in use."""
     import uvicorn
 
     listening = bind(host, port)
@@ -116,8 +116,8 @@ def run_site(site: Starlette, host: str, port: int) -> Callable[[], None]:
     return stop
 
 
-def is_payload(body: bytes, content_type: str) -> bool:
-    """Whether it has the shape of something that Slack sends: an object, whose event and view are objects too."""
+def is_slack_payload(body: bytes, content_type: str) -> bool:
+    """Whether the body parses to an object whose `event` and `view` are objects too."""
     from slack_bolt.request.internals import parse_body
 
     try:
@@ -130,7 +130,7 @@ def is_payload(body: bytes, content_type: str) -> bool:
 
 
 def is_signed(verifier: SignatureVerifier, body: bytes, headers: Mapping[str, str]) -> bool:
-    """Whether Slack signed it within five minutes; False for headers of any shape."""
+    """Whether Slack signed the request within five minutes; False for malformed headers too."""
     try:
         return bool(verifier.is_valid_request(body, dict(headers)))
     except (ValueError, TypeError, OverflowError):  # a time that is no number, a body that is no text
@@ -140,7 +140,7 @@ def is_signed(verifier: SignatureVerifier, body: bytes, headers: Mapping[str, st
 def clock_skew(
     verifier: SignatureVerifier, body: bytes, headers: Mapping[str, str], now: float | None = None
 ) -> float:
-    """Seconds by which a rightly signed request's time is off ours, where that is why it is refused; else 0."""
+    """Seconds between our clock and the timestamp of a validly signed request that is refused for its time; else 0."""
     stamp, signature = headers.get("x-slack-request-timestamp", ""), headers.get("x-slack-signature", "")
     if not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12 or not signature.isascii():
         return 0.0
@@ -155,7 +155,7 @@ def clock_skew(
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket that holds the address; BotError says what to change when it cannot be had."""
+    """A socket bound to the address; raises BotError with what to change when it is in use."""
     try:
         return socket.create_server((host, port), family=family(host), backlog=128)
     except OSError as error:

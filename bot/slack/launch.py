@@ -1,4 +1,4 @@
-"""Accepting a job that a person asks for: allowed, priced, in the ledger; and the finished job whose model they mean."""
+"""Launches a job for a person: checks permissions, estimates the cost, submits it to the ledger; finds finished models."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 from slack_sdk import WebClient
 
 from bot.errors import BotError
-from bot.slack.failures import whisper
-from bot.slack.payload import Place
+from bot.slack.failures import send_ephemeral
+from bot.slack.payload import RequestOrigin
 from bot.slack.services import Services, approvers_of, visible_job
-from bot.slack.ui.where import usd_at
+from bot.slack.ui.machine_choice import usd_at
 from bot.slack.users import Person
 from finetune.data.card import Card
 from finetune.estimate import estimate_run
@@ -25,16 +25,16 @@ from worker.kinds.deploy import DEPLOY
 SMALL_JOB_USD = 0.05  # reserved for a measurement or one answer of a trained model
 
 
-class Refusal(BotError):
-    """The launch is not allowed; the text says why and whom to ask."""
+class LaunchRefusal(BotError):
+    """The person may not launch the job; the text says why and whom to ask."""
 
 
 def check_launch(services: Services, user: str, channel: str) -> Person:
-    """The person, who may launch a job from this channel now; Refusal with the reason otherwise."""
+    """The person, if they may launch a job from this channel now; else raises LaunchRefusal."""
     person = services.users.person(user)
     open_jobs = services.ledger.open_job_count(user)
     if denial := services.permissions.denies_launch(person, open_jobs, services.users.in_group, channel):
-        raise Refusal(denial)
+        raise LaunchRefusal(denial)
     return person
 
 
@@ -42,16 +42,16 @@ def launch(
     services: Services,
     kind: str,
     spec: Mapping[str, Any],
-    place: Place,
+    origin: RequestOrigin,
     card: Card | None = None,
-    goes_on_from: Job | None = None,
+    previous_job: Job | None = None,
     machine: PlaceOffer | None = None,
 ) -> Job:
-    """The accepted job; Refused with the reason when policy says no.
+    """Submits the job and returns it; raises LaunchRefusal when the permissions deny it.
 
-    `goes_on_from`: the job whose folder it takes up; `machine`: the platform's machine that trains, None: a worker.
+    `previous_job`: the job whose checkpoints it continues; `machine`: the platform's machine that trains, None: a worker.
     """
-    person = check_launch(services, place.user, place.channel)
+    person = check_launch(services, origin.user, origin.channel)
     budget = float(spec.get("budget_usd") or 0)
     expected = SMALL_JOB_USD
     if card is not None:
@@ -62,17 +62,17 @@ def launch(
         kind=kind,
         spec=spec,
         dataset=str(spec["dataset"]),
-        by=place.user,
+        by=origin.user,
         by_name=person.name,
-        team=place.team,
-        channel=place.channel,
-        thread_ts=place.thread_ts,
-        request_key=place.request_key,
+        team=origin.team,
+        channel=origin.channel,
+        thread_ts=origin.thread_ts,
+        request_key=origin.request_key,
         estimate_usd=round(budget or expected, 4),
         approval=approval,
         approvers=approvers_of(services) if approval else (),
         month_limit_usd=services.permissions.month_budget_usd,
-        retry_of=goes_on_from,
+        retry_of=previous_job,
         platform=machine.platform.name if machine else None,
         machine=machine.offer.name if machine else None,
     )
@@ -81,22 +81,22 @@ def launch(
     return job
 
 
-def say_where(client: WebClient, job: Job | None) -> None:
-    """Tells the launcher alone where the card is, when the channel does not hear of starts."""
+def tell_card_channel(client: WebClient, job: Job | None) -> None:
+    """Tells the requester privately that the card is in their direct messages, when the channel gets no start notices."""
     if job is not None and job.card_channel:
         text = f"Job `{job.id}` is on its way. This channel is not told of starts: its card is in your messages with me."
-        whisper(client, text, job.channel, job.by, job.thread_ts, mark="🔕")
+        send_ephemeral(client, text, job.channel, job.by, job.thread_ts, mark="🔕")
 
 
 def model_job(services: Services, job_id: str, user: str, channel: str) -> Job:
-    """The finished fine-tune, if this person may see it from this channel; BotError says what is wrong."""
+    """The finished fine-tune, if this person may see it from this channel; else raises BotError."""
     job = visible_job(services, job_id, user, channel)
     if not kind_of(job.kind).leaves_model or job.state != State.SUCCEEDED:
         raise BotError(f"Job {job.id} left no model to try. Only a finished fine-tune does.")
     return job
 
 
-def launch_deployment(services: Services, job: Job, place: Place) -> Job:
-    """The accepted job that makes a version of this one's model."""
+def launch_deployment(services: Services, job: Job, origin: RequestOrigin) -> Job:
+    """Submits the job that deploys this job's model as a version."""
     spec = {"model": job.id, "root": job.root, "dataset": job.dataset}
-    return launch(services, DEPLOY, spec, place)
+    return launch(services, DEPLOY, spec, origin)

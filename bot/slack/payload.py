@@ -1,4 +1,4 @@
-"""Slack's payloads in our words: who, where, which message, which field. Pure readers."""
+"""Pure readers of Slack's payloads: user, channel, thread, message, form fields."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 from slack_sdk import WebClient
 
-from bot.slack.ui.forms import Memory
+from bot.slack.ui.forms import FormMetadata
 
 
-def where(body: dict[str, Any]) -> tuple[str, str, str | None]:
+def origin_of(body: dict[str, Any]) -> tuple[str, str, str | None]:
     """The channel, user and thread that a payload of any kind came from; empty strings when it has none."""
     event = body.get("event") or {}
     container = body.get("container") or {}
@@ -21,8 +21,8 @@ def where(body: dict[str, Any]) -> tuple[str, str, str | None]:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Who asks from where, and the key that makes asking twice the same as asking once."""
+class RequestOrigin:
+    """Who requests a job from which channel and thread; `request_key` makes the request idempotent."""
 
     user: str
     team: str
@@ -35,7 +35,7 @@ View = dict[str, Any]
 
 
 def team_of(body: dict[str, Any]) -> str:
-    """The team of an interactive payload; with an organisation's installation Slack names it at the person or view alone."""
+    """The team of an interactive payload; an organisation-wide installation names it in the user or view only."""
     for place in (
         body.get("team"),
         {"id": (body.get("user") or {}).get("team_id")},
@@ -46,14 +46,14 @@ def team_of(body: dict[str, Any]) -> str:
     return ""
 
 
-def form_place(memory: Memory, body: Body, view: View) -> Place:
-    """Slack sends the same view id when it delivers a submission twice: one job either way."""
+def form_origin(metadata: FormMetadata, body: Body, view: View) -> RequestOrigin:
+    """The origin of a submitted form; its key is the view id, so a submission that Slack delivers twice is one job."""
     key = f"view:{view['id']}"
-    return Place(body["user"]["id"], team_of(body), memory.channel, memory.thread_ts, key)
+    return RequestOrigin(body["user"]["id"], team_of(body), metadata.channel, metadata.thread_ts, key)
 
 
 def errors_by_field(problems: dict[str, str], fields: tuple[str, ...]) -> dict[str, str]:
-    """Problems by field of the form; what belongs to no field goes under the first."""
+    """Slack's `errors` by field; problems without a field of the form go to the first field."""
     errors = {name: text[:300] for name, text in problems.items() if name in fields}
     other = " ".join(text for name, text in problems.items() if name not in fields)
     return errors | ({fields[0]: other[:300]} if other and fields[0] not in errors else {})
@@ -64,11 +64,11 @@ Shortcut = dict[str, Any]
 Body = dict[str, Any]
 
 
-def _direct_channel(client: WebClient, body: Body) -> str:
+def open_direct_channel(client: WebClient, body: Body) -> str:
     return str(client.conversations_open(users=[body["user"]["id"]])["channel"]["id"])
 
 
-def message_place(body: Body) -> tuple[str, str, str]:
+def message_address(body: Body) -> tuple[str, str, str]:
     """The channel, thread and message of a pressed button."""
     container = body.get("container") or {}
     channel = str(container.get("channel_id") or (body.get("channel") or {}).get("id"))

@@ -1,7 +1,8 @@
-"""What people taught a model on duty: data for the next one, fresh tickets to compare on, and whether it pays. No I/O of Slack.
+"""Turns corrections of a model on duty into training data and a held-out comparison. No I/O of Slack.
 
-Three of ten judged tickets are fresh: by their key, for ever. No model learns from them, so old and new meet on the same rows.
-Of these only drawn and abstained ones are compared on: those that people pick to correct are mostly the old model's mistakes.
+Three of ten judged tickets are fresh (held out), decided by their key. No model trains on them, so the old and the new model
+are compared on the same rows. The comparison uses only fresh tickets that were drawn for checking or abstained on, because
+tickets that people chose to correct are mostly the old model's mistakes.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ from worker.ledger import duty
 from worker.ledger.duty import DutyTicket, Label
 
 FRESH_SHARE = 0.3
-LEAST_LESSONS, LEAST_FRESH = 5, 30
-MOST_ROWS = 1_000  # judged tickets that a proposal is measured on
+LEAST_TRAINING, LEAST_FRESH = 5, 30
+MOST_ROWS = 1_000  # judged tickets that the gain is estimated on
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """A ticket that people agree on: its words, its queue, who said so first and when.
+class JudgedTicket:
+    """A ticket whose queue people agree on; `person` labelled it first, `at` that time.
 
-    `is_drawn`: it was drawn for checking or the model abstained on it, so that nobody picked it for its answer.
+    `is_drawn`: it was drawn for checking or the model abstained on it, so nobody chose it for its answer.
     """
 
     key: str
@@ -42,12 +43,14 @@ class Lesson:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether it is kept for comparing; the same answer whenever it is asked."""
+        """Whether it is held out for comparing models; depends on its key alone."""
         return hashed_share(f"fresh:{self.key}") < FRESH_SHARE
 
 
-def judged_tickets(tickets: Sequence[DutyTicket], labels: Mapping[str, Sequence[Label]]) -> list[Lesson]:
-    """The tickets whose words are still kept and on whose queue people agree, the oldest first."""
+def judged_tickets(
+    tickets: Sequence[DutyTicket], labels: Mapping[str, Sequence[Label]]
+) -> list[JudgedTicket]:
+    """The tickets whose text is still stored and whose queue people agree on, oldest first."""
     rows = []
     for one in tickets:
         queue = duty.verdict_on(labels.get(one.key, ()))
@@ -55,33 +58,33 @@ def judged_tickets(tickets: Sequence[DutyTicket], labels: Mapping[str, Sequence[
             continue
         first = next(label for label in labels[one.key] if label.queue == queue)
         is_drawn = one.is_audit or one.state == duty.ABSTAINED
-        rows.append(Lesson(one.key, one.text, queue, first.person, first.at, is_drawn))
+        rows.append(JudgedTicket(one.key, one.text, queue, first.person, first.at, is_drawn))
     return rows
 
 
-def to_learn(rows: Sequence[Lesson]) -> list[Ticket]:
+def training_tickets(rows: Sequence[JudgedTicket]) -> list[Ticket]:
     """The rows for a dataset, without the fresh ones.
 
-    They bear no date: a dataset with dates is tested on its newest rows, and no model would learn from them.
+    They have no date, because a dataset with dates is tested on its newest rows and would not train on them.
     """
     return [Ticket(f"duty-{one.key}", one.text, one.queue) for one in rows if not one.is_fresh]
 
 
-def to_compare(rows: Sequence[Lesson]) -> list[Lesson]:
-    """The fresh rows that two models are compared on: drawn or abstained ones, which nobody picked for the old model's answer."""
+def comparison_tickets(rows: Sequence[JudgedTicket]) -> list[JudgedTicket]:
+    """The fresh rows for comparing two models: drawn or abstained ones only."""
     return [one for one in rows if one.is_fresh and one.is_drawn]
 
 
-def shortage(count: int) -> str:
-    """What is missing where `count` rows are too few to compare on, in a sentence."""
+def shortage_text(count: int) -> str:
+    """The sentence on how many rows are missing when `count` rows are too few to compare two models."""
     return (
         f"Two models are compared on {LEAST_FRESH} fresh tickets or more that were drawn for checking or abstained on and that people "
         f"have judged; there are {count}, so {LEAST_FRESH - count} are missing."
     )
 
 
-def rights(model: ServedModel, rows: Sequence[Lesson]) -> np.ndarray:
-    """On which of the rows the model's likeliest queue is people's; where it names none it is not right."""
+def correct_flags(model: ServedModel, rows: Sequence[JudgedTicket]) -> np.ndarray:
+    """For each row whether the model's likeliest queue is the people's; False where the model names none."""
     answers = [model.answer(one.text).likeliest for one in rows]
     return np.array(
         [bool(ranking) and ranking[0][0] == one.queue for ranking, one in zip(answers, rows, strict=True)],
@@ -89,30 +92,30 @@ def rights(model: ServedModel, rows: Sequence[Lesson]) -> np.ndarray:
     )
 
 
-def measured_gain(model: Any, rows: Sequence[Lesson]) -> tuple[PairedGap, int] | None:
-    """What the corrections are worth on the rows `to_compare`, and on how many; None where there is too little to tell.
+def estimate_gain(model: Any, rows: Sequence[JudgedTicket]) -> tuple[PairedGap, int] | None:
+    """Estimates the gain of retraining on the comparison tickets, and their number; None with too few rows.
 
-    A stand-in for training: a fresh ticket that is nearer to a corrected one than to every training ticket takes its queue,
-    every other one keeps the model's. Needs a model with vectors.
+    The estimate replaces training by nearest neighbours: a fresh ticket that is nearer to a corrected ticket than to every
+    training ticket takes its queue; every other ticket keeps the model's. Needs a model with vectors.
     """
     rows = rows[-MOST_ROWS:]
-    lessons, fresh = [one for one in rows if not one.is_fresh], to_compare(rows)
-    if len(lessons) < LEAST_LESSONS or len(fresh) < LEAST_FRESH or not hasattr(model, "nearness"):
+    training, fresh = [one for one in rows if not one.is_fresh], comparison_tickets(rows)
+    if len(training) < LEAST_TRAINING or len(fresh) < LEAST_FRESH or not hasattr(model, "nearness"):
         return None
-    vectors = np.stack([model.score(one.text)[1] for one in lessons])
+    vectors = np.stack([model.score(one.text)[1] for one in training])
     before, after = [], []
     for one in fresh:
         scores, vector, _ = model.score(one.text)
         best = model.classes[int(scores.argmax())]
         near = vectors @ vector
-        nearest_queue = lessons[int(near.argmax())].queue if near.max() > model.nearness(vector) else best
+        nearest_queue = training[int(near.argmax())].queue if near.max() > model.nearness(vector) else best
         before.append(best == one.queue)
         after.append(nearest_queue == one.queue)
     return paired_gap(np.array(after), np.array(before)), len(fresh)
 
 
-def proposal(gain: PairedGap, fresh: int, lessons: int, job: Job) -> str:
-    """Whether to retrain, in a sentence with what it would gain, cost and take; "" where nothing is gained."""
+def retrain_proposal(gain: PairedGap, fresh: int, training: int, job: Job) -> str:
+    """The proposal to retrain with its gain, cost and time; "" when the estimate shows no gain."""
     if gain.difference.value <= 0:
         return ""
     points = f"+{100 * gain.difference.value:.1f} points ({100 * gain.difference.low:.1f} to {100 * gain.difference.high:.1f})"
@@ -120,13 +123,13 @@ def proposal(gain: PairedGap, fresh: int, lessons: int, job: Job) -> str:
     minutes = float((report.get("time") or {}).get("wall_s") or 0) / 60
     usd = float((report.get("cost") or {}).get("usd") or 0)
     return (
-        f"Retrain? {lessons:,} judged tickets to learn from; on {fresh:,} fresh ones what people taught is worth {points}. About "
+        f"Retrain? {training:,} judged tickets to learn from; on {fresh:,} fresh ones what people taught is worth {points}. About "
         f"{money(usd)} and {max(1, round(minutes))} min, as last time. The new model takes over only if the 95% interval of its gain on the fresh ones is above 0."
     )
 
 
-def comparison(old: np.ndarray, new: np.ndarray) -> tuple[bool, str]:
-    """Whether the 95% interval of the new model's gain on the same rows is above 0, and the sentence that says what speaks for it."""
+def compare_models(old: np.ndarray, new: np.ndarray) -> tuple[bool, str]:
+    """Whether the 95% interval of the new model's gain on the same rows is above 0, and a sentence with the figures."""
     pair = paired_gap(new, old)
     gap = pair.difference
     figures = (

@@ -1,4 +1,4 @@
-"""What is served over HTTP goes back by itself where its promise breaks on duty and the version before has kept it there."""
+"""Rolls the served version back when it breaks its promise on duty and the previous version kept it."""
 
 from __future__ import annotations
 
@@ -12,44 +12,48 @@ from finetune.evaluation.on_duty import checks_of
 from finetune.serving.versions import VersionError, Versions
 from worker.ledger.duty import DutyTicket, Label, Watch
 
-LEAST_CHECKS = 20  # answers of the version before that people looked at; fewer say nothing of a promise
+LEAST_CHECKS = 20  # checked answers of the previous version; fewer do not show that it kept the promise
 
 
-def roll_served_back(
-    place: Path, watch: Watch, tickets: Sequence[DutyTicket], labels: Mapping[str, Sequence[Label]]
+def roll_back_served_version(
+    versions_folder: Path, watch: Watch, tickets: Sequence[DutyTicket], labels: Mapping[str, Sequence[Label]]
 ) -> str:
-    """Move the pointer where the watch's version is the served one, newer than one that kept the promise; what was done, in words.
+    """Moves the pointer to the previous version if it kept the promise; returns a sentence on what was done.
 
-    `tickets` are all of the watch's, also those that earlier versions answered. "" where this version is not the served one.
+    `tickets` are all tickets of the watch, with those of earlier versions. Returns "" when the watch's version is not served.
     """
-    folder = find_version(place, watch.version)
+    folder = find_version(versions_folder, watch.version)
     if folder is None:
         return ""
-    versions = Versions(place, folder.parents[1].name)
+    versions = Versions(versions_folder, folder.parents[1].name)
     try:
         pointer = versions.pointer()
     except VersionError:
         return ""
     why = f"broken promise of {watch.version} on duty in {watch.channel}"
-    is_back = pointer.why == why and pointer.at >= watch.mode_at  # by another bot, or before a crash
-    if pointer.current != watch.version and not is_back:
+    is_rolled_back = (
+        pointer.why == why and pointer.at >= watch.mode_at
+    )  # done by another bot, or before a crash
+    if pointer.current != watch.version and not is_rolled_back:
         return ""
-    before = pointer.current if is_back else pointer.previous
+    before = pointer.current if is_rolled_back else pointer.previous
     what = f"What is served over HTTP as `{versions.name}`"
     earlier = [one for one in tickets if one.version == before]
     checks = checks_of(observations_of(earlier, labels))
     wrong = sum(not right for right in checks)
-    has_kept = (
+    kept_promise = (
         len(checks) >= LEAST_CHECKS
         and wrong <= watch.error_rate * len(checks)
         and not breaks_its_promise(checks, watch.error_rate)
     )
     try:
-        is_back = is_back or (has_kept and versions.roll_back(why, watch.version) is not None)
-    except (OSError, FinetuneError) as error:  # the model has to leave its duty all the same
+        is_rolled_back = is_rolled_back or (
+            kept_promise and versions.roll_back(why, watch.version) is not None
+        )
+    except (OSError, FinetuneError) as error:  # the model goes back to shadow anyway
         reason = (error.strerror if isinstance(error, OSError) else "") or type(error).__name__
         return f"{what} could not be taken back ({reason}): an operator runs `trainwise versions {versions.name} --back`."
-    if not is_back:
+    if not is_rolled_back:
         return (
             f"{what} stays at {watch.version}: no version before it is known to have kept the promise here. "
             f"`trainwise versions {versions.name} --back` takes it off all the same."

@@ -1,4 +1,4 @@
-"""What the listeners work with: the domain objects and the few flat settings that they need."""
+"""The domain objects and settings that listeners use."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from worker.ledger.duty import Watch
 
 
-class Asks(Protocol):
-    """Whoever answers questions: rag.adviser.Adviser, or a stand-in in tests."""
+class AdviserProtocol(Protocol):
+    """Answers questions: rag.adviser.Adviser, or a stand-in in tests."""
 
     def ask(
         self,
@@ -61,20 +61,20 @@ class Asks(Protocol):
     ) -> Reply: ...
 
 
-class Clerk(Protocol):
-    """Whoever lets models on duty look at tickets: bot.slack.delivery.duty_clerk.DutyClerk."""
+class DutyService(Protocol):
+    """Runs the models on duty: bot.slack.delivery.duty_runner.DutyRunner."""
 
-    place: Path  # where versions lie
+    versions_folder: Path  # where versions lie
 
     def wake(self) -> None: ...
 
     def model_of(self, watch: Watch) -> ServedModel | None: ...
 
-    def drop_line(self, watch: Watch, ts: str) -> None: ...
+    def delete_line(self, watch: Watch, ts: str) -> None: ...
 
 
-class Pulls(Protocol):
-    """Whoever pulls tickets from help desks: bot.slack.delivery.pull_clerk.PullClerk."""
+class PullService(Protocol):
+    """Pulls tickets from help desks: bot.slack.delivery.pull_runner.PullRunner."""
 
     def wake(self) -> None: ...
 
@@ -86,16 +86,16 @@ class Pulls(Protocol):
 MOST_APPROVERS = 20
 
 
-def no_platform(platform: str, model: str) -> list[str]:
-    """No platform is connected, so nothing can be erased there."""
+def refuse_erasure(platform: str, model: str) -> list[str]:
+    """Raises BotError: no platform is connected, so the model cannot be erased there."""
     raise BotError(f"{platform} is not connected here, so {model} is to be erased there by hand.")
 
 
 @dataclass(frozen=True)
 class Services:
-    """Built once by the wiring, handed to every listener; holds no credential."""
+    """Built once by the wiring and passed to every listener; holds no credential."""
 
-    adviser: Asks
+    adviser: AdviserProtocol
     ledger: Ledger
     datasets: DatasetStore
     index: Any  # rag.index.Index; typed loosely so that importing the bot stays light
@@ -109,42 +109,42 @@ class Services:
     download: Callable[[str, Path], None]
     summaries: tuple[str, ...] = ()  # one line on each feature, for home
     team: str = ""  # the workspace's id in a bot of many, for what runs in another process
-    queue_up: Callable[[], bool] = lambda: True
+    is_queue_up: Callable[[], bool] = lambda: True
     workers: Callable[[], list[dict[str, Any]]] = list
     places: Callable[[], list[PlaceOffer]] = list  # machines of connected platforms to train on
     erase_model: Callable[[str, str], list[str]] = (
-        no_platform  # (platform, model): what could not be erased there
+        refuse_erasure  # (platform, model): what could not be erased there
     )
     clock: Callable[[], float] = time.time
-    duty: Clerk | None = None
-    pulls: Pulls | None = None
+    duty: DutyService | None = None
+    pulls: PullService | None = None
     submissions: Submissions = field(default_factory=Submissions)
     wake: Callable[[], None] = field(default=lambda: None)  # the notifier has something new to post
 
     def scopes(self, channel: str) -> frozenset[str]:
-        """Which documents and datasets a member may be shown alone, asking from a channel."""
+        """The scopes of documents and datasets that a member may see privately in a channel."""
         return frozenset({"workspace", f"channel:{channel}"})
 
-    def reach(self, person: Person, channel: str) -> frozenset[str]:
-        """What an answer may rest on that stands in a channel: everyone who reads there may see it.
+    def answer_scopes(self, person: Person, channel: str) -> frozenset[str]:
+        """The scopes that a public answer in a channel may use, since everyone in the channel reads it.
 
-        With people from outside among them: the guide and the channel's own documents, unless an admin opened more.
+        With external readers: only the guide and the channel's own documents, unless an admin opened more.
         """
         if person.outside or not is_direct(channel):
-            overheard = bool(person.outside) or self.audience.is_overheard(channel)
-            if overheard and "documents" not in openings(self.ledger.engine, channel):
+            is_external = bool(person.outside) or self.audience.has_external_readers(channel)
+            if is_external and "documents" not in openings(self.ledger.engine, channel):
                 return frozenset({"guide", f"channel:{channel}"})
         return self.scopes(channel)
 
-    def quiet_place(self, channel: str, person: Person) -> str:
-        """The channel; the person's own messages, by their id, where people from outside read along."""
-        return channel if self.keeps_jobs_out(channel) is False else person.id
+    def job_channel(self, channel: str, person: Person) -> str:
+        """Where to post about a job: the channel, or the person's id (direct messages) when it is closed to jobs."""
+        return channel if self.is_closed_to_jobs(channel) is False else person.id
 
-    def keeps_jobs_out(self, channel: str) -> bool | None:
-        """Whether cards and reports may not stand in the channel; None while Slack cannot be asked who reads there."""
+    def is_closed_to_jobs(self, channel: str) -> bool | None:
+        """Whether external readers keep cards and reports out of the channel; None while Slack does not tell who reads."""
         if is_direct(channel) or "jobs" in openings(self.ledger.engine, channel):
             return False
-        return self.audience.overhears(channel)
+        return self.audience.check_external_readers(channel)
 
 
 def is_direct(channel: str) -> bool:
@@ -153,7 +153,7 @@ def is_direct(channel: str) -> bool:
 
 
 def approvers_of(services: Services) -> tuple[str, ...]:
-    """Whom to ask directly for an approval: those whom the settings name, else the workspace's admins."""
+    """The people who get approval requests directly: those of the settings, else the workspace's admins."""
     rules, users = services.permissions, services.users
     groups = frozenset(one for one in rules.approvers if one.startswith("S"))
     people = rules.admins | (rules.approvers - groups)
@@ -162,14 +162,14 @@ def approvers_of(services: Services) -> tuple[str, ...]:
 
 
 def this_month(services: Services, team: str) -> Month:
-    """Spent, set aside and the limit: the one set for this month, else the workspace's usual one."""
+    """The month's spending, reservations and limit (set for this month, else the workspace's default)."""
     month = month_of_team(services.ledger.engine, team, month_of(services.clock()))
     limit = services.permissions.month_budget_usd if month.limit is None else month.limit
     return Month(limit, month.spent_usd, month.reserved_usd)
 
 
 def models_trained_on(ledger: Ledger) -> Callable[[str], list[str]]:
-    """A function from a digest to the jobs whose weights saw those rows: trainings that began, whatever their end."""
+    """Returns a function from a dataset digest to the ids of jobs that started training on those rows."""
 
     def models_of(digest: str) -> list[str]:
         jobs = [job for job in ledger.jobs(limit=100_000) if kind_of(job.kind).leaves_model]
@@ -179,14 +179,14 @@ def models_trained_on(ledger: Ledger) -> Callable[[str], list[str]]:
 
 
 def scopes_of(choice: str, channel: str) -> frozenset[str]:
-    """`workspace` or this channel, whatever else a form may say."""
+    """The scopes of a form's choice: `workspace`, and this channel for every other value."""
     return frozenset({"workspace" if choice == "workspace" else f"channel:{channel}"})
 
 
 def visible_job(services: Services, job_id: str, user: str, channel: str) -> Job:
-    """The job, if this person may see it from this channel; the id is never trusted."""
+    """The job, if this person may see it from this channel; the id comes from a payload and is not trusted."""
     job = services.ledger.job(job_id.strip("`")[:32])
     person = services.users.person(user)
-    if denial := services.permissions.denies_sight(person, job, channel):
+    if denial := services.permissions.denies_view(person, job, channel):
         raise BotError(denial)
     return job

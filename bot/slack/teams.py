@@ -1,7 +1,7 @@
-"""Which team's services a payload of Slack is answered with.
+"""Finds the services of the team that a payload belongs to.
 
-A team's state is a `Services` of its own, over stores that hold nothing of another team: a listener that was handed
-the one has no way to the other. What belongs to no team here is refused by the gate (bot/slack/gate.py).
+Each team has its own `Services` on its own stores, so a listener cannot reach another team's data. The gate
+(bot/slack/gate.py) refuses payloads of unknown teams.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ class Teams(Protocol):
     """The teams of this bot."""
 
     def services(self, context: BoltContext) -> Services | None:
-        """The services of the team that Slack delivered this payload for; None where it is none of ours."""
+        """The services of the payload's team; None for a team that has not installed the app."""
 
 
 @dataclass(frozen=True)
 class OneTeam:
-    """A bot with one token: whatever Slack delivers is for the team of that token."""
+    """The team of a bot with one token: every payload belongs to it."""
 
     own: Services
 

@@ -1,4 +1,4 @@
-"""What a Slack thread remembers: the adviser's state, and the last answers by message, for their buttons."""
+"""The stored state of a Slack thread: the adviser's state, and the last answers by message, for their buttons."""
 
 from __future__ import annotations
 
@@ -8,51 +8,55 @@ from typing import Any
 
 from rag.reply import Reply, State
 
-CARDS_KEPT = 6
+MOST_CARDS = 6
 
 
 @dataclass(frozen=True)
 class Card:
-    """One answer as posted: who asked what, and the reply; `earlier` are the thread's questions before it.
+    """One posted answer: asker, question, reply; `earlier` are the thread's questions before it.
 
-    `wide`: it may rest on the workspace's documents, so it is not opened for people from outside.
+    `uses_workspace`: it may quote the workspace's documents, so people from outside may not open it.
     """
 
     asker: str
     question: str
     reply: Reply
     earlier: tuple[str, ...] = ()
-    wide: bool = True
+    uses_workspace: bool = True
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """A thread's memory; frozen, so that a failed turn leaves the ledger's copy as it was.
+    """A thread's state; frozen, so that a failed answer does not change it.
 
-    `wide`: the state has seen the workspace's documents (and so has one of an earlier version).
+    `uses_workspace`: the state may hold facts of the workspace's documents (assumed for states of earlier versions).
     """
 
     state: State | None = None
-    wide: bool = False
+    uses_workspace: bool = False
     cards: Mapping[str, Card] = field(default_factory=dict)
 
     def with_answer(self, ts: str, card: Card) -> Conversation:
-        """The conversation after `card` was posted as message `ts`; only the last few cards stay."""
+        """The conversation after `card` was posted as message `ts`; keeps the last MOST_CARDS cards."""
         card = replace(card, earlier=tuple(old.question for old in self.cards.values()))
-        cards = dict([*self.cards.items(), (ts, card)][-CARDS_KEPT:])
-        return replace(self, state=card.reply.state, wide=card.wide, cards=cards)
+        cards = dict([*self.cards.items(), (ts, card)][-MOST_CARDS:])
+        return replace(self, state=card.reply.state, uses_workspace=card.uses_workspace, cards=cards)
 
-    def within(self, scopes: frozenset[str]) -> Conversation:
-        """The memory as an answer of these scopes may use it: what the workspace's documents told is left out."""
-        return replace(self, state=None, wide=False) if self.wide and "workspace" not in scopes else self
+    def limited_to(self, scopes: frozenset[str]) -> Conversation:
+        """The conversation for an answer of these scopes: drops a state from workspace documents that are out of scope."""
+        return (
+            replace(self, state=None, uses_workspace=False)
+            if self.uses_workspace and "workspace" not in scopes
+            else self
+        )
 
-    def with_correction(self, ts: str, reply: Reply, wide: bool) -> Conversation:
-        """The conversation after the answer `ts` was decided anew in its place: same asker, same question."""
-        card = replace(self.cards[ts], reply=reply, wide=wide)
-        return replace(self, state=reply.state, wide=wide, cards={**self.cards, ts: card})
+    def with_correction(self, ts: str, reply: Reply, uses_workspace: bool) -> Conversation:
+        """The conversation after the answer `ts` was replaced by a corrected reply to the same question."""
+        card = replace(self.cards[ts], reply=reply, uses_workspace=uses_workspace)
+        return replace(self, state=reply.state, uses_workspace=uses_workspace, cards={**self.cards, ts: card})
 
-    def with_place(self, key: str, ts: str) -> Conversation:
-        """The conversation whose card under `key` stands as the message `ts` now."""
+    def with_card_ts(self, key: str, ts: str) -> Conversation:
+        """The conversation with the card of an unsent answer moved from its `key` to its message `ts`."""
         cards = {ts if old == key else old: card for old, card in self.cards.items()}
         return replace(self, cards=cards)
 
@@ -70,11 +74,11 @@ class Conversation:
                 "question": c.question,
                 "reply": c.reply.to_json(),
                 "earlier": list(c.earlier),
-                "wide": c.wide,
+                "wide": c.uses_workspace,
             }
             for ts, c in self.cards.items()
         }
-        return {"state": self.state, "wide": self.wide, "cards": cards}
+        return {"state": self.state, "wide": self.uses_workspace, "cards": cards}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any] | None) -> Conversation:

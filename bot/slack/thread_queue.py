@@ -1,8 +1,7 @@
-"""Work that takes longer than Slack's three seconds: done in order per thread, in parallel across threads.
+"""Runs work that takes longer than Slack's three seconds: in order within a thread, in parallel across threads.
 
-Slack's listeners run side by side, so messages of one thread may be handed over in another order than they were
-written: what waits is taken by its `order` (a message's ts), and in the order of arrival where that is equal.
-Bounded: beyond `most_waiting` the newest is refused with a sentence, so memory stays flat under a flood.
+Slack's listeners run in parallel, so messages of one thread may arrive out of order: waiting work is sorted by `order`
+(a message's ts), then by arrival. The queue is bounded: beyond `most_waiting` it refuses new work with TooBusy.
 """
 
 from __future__ import annotations
@@ -19,16 +18,16 @@ Work = Callable[[threading.Event], None]
 
 
 @dataclass(order=True)
-class Waiting:
-    """One piece of work in its thread's line."""
+class QueuedWork:
+    """One piece of work in a thread's queue."""
 
     order: str
     work: Work = field(compare=False)
-    run: str = field(default="", compare=False)
+    work_id: str = field(default="", compare=False)
 
 
 class TooBusy(BotError):
-    """More questions wait than can be answered soon."""
+    """The queue is full."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -37,49 +36,49 @@ class TooBusy(BotError):
 
 
 class ThreadQueue:
-    """`submit(key, work)` runs each key's works one after another; `work` gets an Event set by `stop(key)`."""
+    """`submit(key, work)` runs the works of each key one after another; `work` gets an Event that `stop(key)` sets."""
 
     def __init__(self, threads: int = 8, most_waiting: int = 4000) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="turn")
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
-        self._waiting: dict[Hashable, list[Waiting]] = {}
+        self._waiting: dict[Hashable, list[QueuedWork]] = {}
         self._stops: dict[Hashable, tuple[str, threading.Event]] = {}
         self._count = 0
         self._most = most_waiting
         self._is_closed = False
 
-    def submit(self, key: Hashable, work: Work, order: str = "", run: str = "") -> None:
-        """Queues the work by its order among those of its key; raises TooBusy when too many wait or at the end.
+    def submit(self, key: Hashable, work: Work, order: str = "", work_id: str = "") -> None:
+        """Queues the work among those of its key, sorted by `order`; raises TooBusy when the queue is full or closed.
 
-        `run` names it for `stop`.
+        `work_id` identifies it for `stop`.
         """
         with self._lock:
             if self._is_closed or self._count >= self._most:
                 raise TooBusy
             self._count += 1
             if key in self._waiting:
-                insort(self._waiting[key], Waiting(order, work, run))
+                insort(self._waiting[key], QueuedWork(order, work, work_id))
                 return
-            self._waiting[key] = [Waiting(order, work, run)]
+            self._waiting[key] = [QueuedWork(order, work, work_id)]
         self._pool.submit(self._run, key)
 
-    def stop(self, key: Hashable, run: str = "") -> bool:
-        """Asks what runs for the key to stop, or only the work of this name; True when it did run."""
+    def stop(self, key: Hashable, work_id: str = "") -> bool:
+        """Asks the running work of the key to stop (only the one of `work_id`, if given); whether it was running."""
         with self._lock:
             name, event = self._stops.get(key, ("", None))
-        if event is None or (run and run != name):
+        if event is None or (work_id and work_id != name):
             return False
         event.set()
         return True
 
-    def holds(self, key: Hashable) -> bool:
+    def is_busy(self, key: Hashable) -> bool:
         """Whether work of this key runs or waits."""
         with self._lock:
             return key in self._waiting
 
     def close(self, timeout_s: float = 20.0) -> bool:
-        """Takes nothing new, waits for what was accepted; True when all of it was done in time."""
+        """Refuses new work and waits for the accepted work; whether all of it was done in time."""
         with self._idle:
             self._is_closed = True
             empty = self._idle.wait_for(lambda: self._count == 0, timeout_s)
@@ -88,16 +87,16 @@ class ThreadQueue:
 
     @property
     def waiting(self) -> int:
-        """Accepted works that are not done yet."""
+        """The number of accepted works that are not done."""
         with self._lock:
             return self._count
 
     def _run(self, key: Hashable) -> None:
-        """One work of the key, then the next is queued behind other keys: no thread starves the rest."""
+        """Runs one work of the key and queues its next one behind the other keys, so that no thread starves others."""
         with self._lock:
             first = self._waiting[key].pop(0)
             stop = threading.Event()
-            self._stops[key] = first.run, stop
+            self._stops[key] = first.work_id, stop
         try:
             first.work(stop)
         finally:

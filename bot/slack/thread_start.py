@@ -1,7 +1,7 @@
-"""Pools whose threads run before the first event comes.
+"""Starts the threads of a pool before the first event arrives.
 
-`submit` of any pool holds one lock of the whole process while it starts a thread, which on a busy machine takes tens of
-milliseconds; in a burst after a start the acknowledgements stood in line behind sixty of them.
+`submit` holds a process-wide lock while it starts a thread, which takes tens of milliseconds on a busy machine. In a burst
+after a start, acknowledgements had to wait for sixty such starts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 
 def start_threads(pool: ThreadPoolExecutor, count: int) -> ThreadPoolExecutor:
-    """Starts `count` threads of a pool that is idle and may have that many; the pool."""
+    """Starts `count` threads of an idle pool that allows that many; returns the pool."""
     everyone = threading.Barrier(count)
     for arrival in [pool.submit(everyone.wait) for _ in range(count)]:
         arrival.result()

@@ -1,8 +1,8 @@
-"""Tickets from files that grow: JSON lines that another system appends, one ticket a line, `{"id", "text"}`.
+"""Reads tickets from files to which another system appends JSON lines, one ticket per line: `{"id", "text"}`.
 
-A file is read on from where it was left; a file that was rotated (another inode, or shorter than what was read) from its
-beginning, after the rest of the old one where that lies beside it (`tickets.jsonl.1`). A line counts once it is whole. A model
-that goes on duty reads what is appended from then on.
+Reading continues at the stored offset. A rotated file (another inode, or shorter than the offset) is read from its beginning,
+after the rest of the old file if that is still there (`tickets.jsonl.1`). Unfinished lines wait. A model that goes on duty
+reads only lines that are appended afterwards.
 """
 
 from __future__ import annotations
@@ -19,42 +19,42 @@ from typing import BinaryIO
 from sqlalchemy import Engine
 
 from bot.errors import BotError
-from bot.slack.on_duty import words_from_elsewhere
+from bot.slack.on_duty import clean_external_text
 from bot.slack.ticket_hooks import ticket_from
 from worker.ledger import duty
 from worker.ledger.duty import Watch
 from worker.ledger.duty_files import FilePlace, file_place, note_file_place
 
-LINES_A_ROUND = 500
-LONGEST_LINE = 2 * 2**20  # bytes; what is longer is no ticket
+LINES_PER_ROUND = 500
+LONGEST_LINE = 2 * 2**20  # bytes; a longer line is no ticket
 BLOCK = 2**20
-PACKED = (".gz", ".bz2", ".xz", ".zst")
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 Files = Mapping[str, Sequence[Path]]
 
 
 @dataclass(frozen=True)
-class FileRound:
-    """What one round took in of one file: new tickets, and the lines that are none, with the first one's number and fault."""
+class FileBatch:
+    """The result of one read: new tickets, and the number of bad lines with the first one's line number and fault."""
 
     path: Path
     tickets: int = 0
     bad_lines: int = 0
     first_bad_line: int = 0
     fault: str = ""
-    is_more: bool = False
+    has_more: bool = False
 
     def sentence(self) -> str:
-        """The lines that are no tickets, in words; "" where there are none."""
+        """The sentence about bad lines; "" without any."""
         if not self.bad_lines:
             return ""
         lines = "1 line is no ticket" if self.bad_lines == 1 else f"{self.bad_lines:,} lines are no tickets"
         return f"⚠️ `{self.path.name}`: {lines}, the first is line {self.first_bad_line:,}. {self.fault}"
 
 
-def read_file(engine: Engine, watch: Watch, path: Path, now: float) -> FileRound:
-    """Enters the tickets of up to LINES_A_ROUND new lines; entering is idempotent, so a crash in between loses and doubles none.
+def read_file(engine: Engine, watch: Watch, path: Path, now: float) -> FileBatch:
+    """Enters the tickets of up to LINES_PER_ROUND new lines; idempotent, so a crash neither loses nor doubles a ticket.
 
-    Raises OSError where the file cannot be read; one that is not there yet has nothing new.
+    Raises OSError when the file cannot be read; a missing file has nothing new.
     """
     place = file_place(engine, watch.id, str(path))
     try:
@@ -62,7 +62,7 @@ def read_file(engine: Engine, watch: Watch, path: Path, now: float) -> FileRound
     except FileNotFoundError:
         if place is None:
             note_file_place(engine, watch.id, str(path), FilePlace(0, 0, 0))
-        return FileRound(path)
+        return FileBatch(path)
     with stream:
         status = os.fstat(stream.fileno())
         if place is None:
@@ -70,16 +70,16 @@ def read_file(engine: Engine, watch: Watch, path: Path, now: float) -> FileRound
             note_file_place(
                 engine, watch.id, str(path), FilePlace(status.st_ino, end, _count_lines(stream, end))
             )
-            return FileRound(path)
-        if place.inode != status.st_ino and (rest := _rest_of(path, place)):
+            return FileBatch(path)
+        if place.inode != status.st_ino and (rest := _open_rotated(path, place)):
             with rest:
                 rest.seek(place.offset)
                 outcome, end_place = _read_lines(engine, watch, rest, place, path, now)
             if end_place != place:
                 note_file_place(engine, watch.id, str(path), end_place)
-                return replace(outcome, is_more=True)
-            if not status.st_size:  # whoever writes has not turned to the new file yet
-                return FileRound(path)
+                return replace(outcome, has_more=True)
+            if not status.st_size:  # the writer has not switched to the new file yet
+                return FileBatch(path)
         if place.inode != status.st_ino or status.st_size < place.offset:
             place = FilePlace(status.st_ino, 0, 0)
         stream.seek(place.offset)
@@ -89,24 +89,24 @@ def read_file(engine: Engine, watch: Watch, path: Path, now: float) -> FileRound
     return outcome
 
 
-def _rest_of(path: Path, place: FilePlace) -> BinaryIO | None:
-    """The file that was read so far, under the name that it was moved to; None where it is gone or packed."""
+def _open_rotated(path: Path, place: FilePlace) -> BinaryIO | None:
+    """Opens the file that was read so far under its rotated name; None when it is deleted or compressed."""
     for other in path.parent.glob(f"{glob.escape(path.name)}?*"):
         with suppress(OSError):
-            if other.stat().st_ino == place.inode and other.suffix not in PACKED:
+            if other.stat().st_ino == place.inode and other.suffix not in COMPRESSED:
                 return other.open("rb")
     return None
 
 
 def _end_of_lines(stream: BinaryIO, size: int) -> int:
-    """Where the last whole line ends: what follows is still being written."""
+    """The offset after the last complete line."""
     stream.seek(max(0, size - LONGEST_LINE))
     tail = stream.read(LONGEST_LINE)
     return size - len(tail) + tail.rfind(b"\n") + 1
 
 
 def _count_lines(stream: BinaryIO, end: int) -> int:
-    """The lines before `end`: a bad line is told by its number in the file, as an editor shows it."""
+    """The number of lines before `end`, so that a bad line is reported by its line number in the file."""
     stream.seek(0)
     count = 0
     while end > 0 and (block := stream.read(min(BLOCK, end))):
@@ -116,13 +116,13 @@ def _count_lines(stream: BinaryIO, end: int) -> int:
 
 def _read_lines(
     engine: Engine, watch: Watch, stream: BinaryIO, place: FilePlace, path: Path, now: float
-) -> tuple[FileRound, FilePlace]:
-    tickets, faults, is_more = 0, [], False
+) -> tuple[FileBatch, FilePlace]:
+    tickets, faults, has_more = 0, [], False
     offset, line = place.offset, place.line
-    for _ in range(LINES_A_ROUND):
+    for _ in range(LINES_PER_ROUND):
         data = stream.readline(LONGEST_LINE)
         if not data.endswith(b"\n") and len(data) < LONGEST_LINE:
-            break  # the end, or a line that is still being written
+            break  # the end, or an unfinished line
         offset, line = offset + len(data), line + data.endswith(b"\n")
         if not data.strip():
             continue
@@ -136,12 +136,12 @@ def _read_lines(
             )
             faults.append((line, fault))
     else:
-        is_more = True
+        has_more = True
     first, fault = faults[0] if faults else (0, "")
-    outcome = FileRound(path, tickets, len(faults), first, fault, is_more)
+    outcome = FileBatch(path, tickets, len(faults), first, fault, has_more)
     return outcome, FilePlace(place.inode, offset, line)
 
 
 def _enter(engine: Engine, watch: Watch, data: bytes, now: float) -> bool:
     key, text = ticket_from("api", json.loads(data))
-    return duty.enter(engine, watch.id, key, "", words_from_elsewhere(text), now)
+    return duty.enter(engine, watch.id, key, "", clean_external_text(text), now)

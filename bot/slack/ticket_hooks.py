@@ -1,9 +1,9 @@
-"""Tickets that other systems send: whose signature is right, and what of the payload is the ticket. Pure.
+"""Checks the signatures of webhooks from other systems and reads the ticket from their payloads. Pure.
 
-Zendesk signs timestamp and body (HMAC-SHA256, base64), Jira the body (SHA-256, hex), Intercom the body (SHA-1, hex); Freshdesk's
-automations sign nothing and send a header that their admin sets. Never run against the live services: the tests sign as
-their documentation says. Covers: a wrong or missing signature, a Zendesk request older than five minutes, a payload of
-another shape. A request that is sent again enters nothing: the ledger knows the ticket's number.
+Zendesk signs timestamp and body (HMAC-SHA256, base64), Jira the body (SHA-256, hex), Intercom the body (SHA-1, hex);
+Freshdesk's automations do not sign and send a header that their admin sets. Never run live: the tests sign as the
+documentation says. Refuses a wrong or missing signature, a Zendesk request older than five minutes, and a payload of another
+shape. A repeated request enters nothing, because the ledger knows the ticket's number.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from typing import Any
 
 from bot.errors import BotError
 
-WITHIN_S = 300.0
-LONGEST_KEY = 41  # with source and watch it has to fit into what a form remembers (bot/slack/ui/forms.py)
+MOST_AGE_S = 300.0
+LONGEST_KEY = 41  # with source and watch it has to fit into a form's metadata (bot/slack/ui/forms.py)
 Headers = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Source:
-    """A system that sends tickets: `is_signed(secret, headers, body, now)`, and `read(payload)` gives number and words."""
+class WebhookSource:
+    """A system that sends tickets: `is_signed(secret, headers, body, now)`; `read(payload)` returns number and text."""
 
     is_signed: Callable[[str, Headers, bytes, float], bool]
     read: Callable[[Mapping[str, Any]], tuple[str, str]]
 
 
-def _same(expected: str, secret: str) -> bool:
+def _equals(expected: str, secret: str) -> bool:
     return hmac.compare_digest(expected.encode(), secret.strip().encode("utf-8", "replace"))
 
 
-def _hex(secret: str, body: bytes, kind: str) -> str:
+def _hex_signature(secret: str, body: bytes, kind: str) -> str:
     return f"{kind}={hmac.new(secret.encode(), body, kind).hexdigest()}"
 
 
@@ -48,23 +48,23 @@ def _zendesk_signed(secret: str, headers: Headers, body: bytes, now: float) -> b
         return False
     mac = hmac.new(secret.encode(), stamp.encode() + body, hashlib.sha256).digest()
     expected = base64.b64encode(mac).decode()
-    return abs(now - at) <= WITHIN_S and _same(expected, headers.get("x-zendesk-webhook-signature", ""))
+    return abs(now - at) <= MOST_AGE_S and _equals(expected, headers.get("x-zendesk-webhook-signature", ""))
 
 
 def _jira_signed(secret: str, headers: Headers, body: bytes, now: float) -> bool:
-    return _same(_hex(secret, body, "sha256"), headers.get("x-hub-signature", ""))
+    return _equals(_hex_signature(secret, body, "sha256"), headers.get("x-hub-signature", ""))
 
 
 def _intercom_signed(secret: str, headers: Headers, body: bytes, now: float) -> bool:
-    return _same(_hex(secret, body, "sha1"), headers.get("x-hub-signature", ""))
+    return _equals(_hex_signature(secret, body, "sha1"), headers.get("x-hub-signature", ""))
 
 
 def _has_key(secret: str, headers: Headers, body: bytes, now: float) -> bool:
     bearer = headers.get("authorization", "").removeprefix("Bearer ")
-    return _same(secret, headers.get("x-trainwise-key", "") or bearer)
+    return _equals(secret, headers.get("x-trainwise-key", "") or bearer)
 
 
-def _plain(payload: Mapping[str, Any]) -> tuple[str, str]:
+def _read_plain(payload: Mapping[str, Any]) -> tuple[str, str]:
     """`{"id": ..., "subject": ..., "description" or "text": ...}`, also inside `ticket` or Freshdesk's `freshdesk_webhook`."""
     for name in ("ticket", "freshdesk_webhook", "detail"):
         if isinstance(payload.get(name), Mapping):
@@ -74,20 +74,20 @@ def _plain(payload: Mapping[str, Any]) -> tuple[str, str]:
     return _number(number), _words(payload.get("subject") or payload.get("ticket_subject"), body)
 
 
-def _jira(payload: Mapping[str, Any]) -> tuple[str, str]:
-    issue = _inside(payload, "issue")
-    fields = _inside(issue, "fields")
+def _read_jira(payload: Mapping[str, Any]) -> tuple[str, str]:
+    issue = _object_member(payload, "issue")
+    fields = _object_member(issue, "fields")
     return _number(issue.get("key")), _words(fields.get("summary"), _document(fields.get("description")))
 
 
-def _intercom(payload: Mapping[str, Any]) -> tuple[str, str]:
-    item = _inside(_inside(payload, "data"), "item")
+def _read_intercom(payload: Mapping[str, Any]) -> tuple[str, str]:
+    item = _object_member(_object_member(payload, "data"), "item")
     source = item.get("source") if isinstance(item.get("source"), Mapping) else {}
     assert isinstance(source, Mapping)
     return _number(item.get("id")), _words(source.get("subject"), source.get("body"))
 
 
-def _inside(payload: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _object_member(payload: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     part = payload.get(name)
     if not isinstance(part, Mapping):
         raise BotError(f"The payload has no `{name}`: send the event of a new ticket.")
@@ -95,12 +95,12 @@ def _inside(payload: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _number(value: Any) -> str:
-    """A ticket's number as text; "" for what is none, so that no two tickets share a `null`."""
+    """A ticket's number as text; "" for a value that is no number or string, so that no two tickets share a `null`."""
     return str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def _document(value: Any) -> str:
-    """Text, or the words of Atlassian's document format."""
+    """The text of a string or of Atlassian's document format."""
     if isinstance(value, Mapping):
         content = value.get("content")
         parts = [_document(part) for part in content] if isinstance(content, list) else []
@@ -112,17 +112,17 @@ def _words(subject: Any, body: Any) -> str:
     return "\n".join(part for part in (subject, body) if isinstance(part, str) and part.strip())
 
 
-SOURCES: Mapping[str, Source] = {
-    "zendesk": Source(_zendesk_signed, _plain),
-    "jira": Source(_jira_signed, _jira),
-    "intercom": Source(_intercom_signed, _intercom),
-    "freshdesk": Source(_has_key, _plain),
-    "api": Source(_has_key, _plain),
+SOURCES: Mapping[str, WebhookSource] = {
+    "zendesk": WebhookSource(_zendesk_signed, _read_plain),
+    "jira": WebhookSource(_jira_signed, _read_jira),
+    "intercom": WebhookSource(_intercom_signed, _read_intercom),
+    "freshdesk": WebhookSource(_has_key, _read_plain),
+    "api": WebhookSource(_has_key, _read_plain),
 }
 
 
 def ticket_from(source: str, payload: Any) -> tuple[str, str]:
-    """The ledger's key of a ticket, `zendesk:4711`, and its words; BotError says what is missing."""
+    """The ledger's key of a ticket, `zendesk:4711`, and its text; raises BotError with what is missing."""
     if not isinstance(payload, Mapping):
         raise BotError("The body must be one JSON object.")
     number, text = SOURCES[source].read(payload)
@@ -134,7 +134,7 @@ def ticket_from(source: str, payload: Any) -> tuple[str, str]:
 
 
 def _key(number: str) -> str:
-    """The number itself where a key can hold it; else what it can hold and a digest, so that two numbers stay two."""
+    """The number itself if it fits into a key; else its beginning and a digest, so that different numbers stay different."""
     plain = re.sub(r"[^A-Za-z0-9_.-]", "-", number)
     if plain == number and len(number) <= LONGEST_KEY:
         return number

@@ -1,1 +1,1 @@
-"""Many workspaces in one bot: who they are, where each one's state lies, what runs for each, how they come and go."""
+"""Many workspaces in one bot: their directory, state, runtimes, tokens, installation and removal."""

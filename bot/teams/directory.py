@@ -1,4 +1,4 @@
-"""Which teams have installed the app, since when, where their state lies and what is set for each: one small table.
+"""The table of teams that installed the app: since when, where their state lies, and their own settings.
 
 It lies in `teams.db` in the bot's home, or on the ledger's server, beside the installations (bot/teams/tokens.py).
 """
@@ -28,7 +28,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from bot.errors import BotError
-from bot.teams.place import read_own
+from bot.teams.team_state import parse_team_settings
 from worker.ledger.database import connect_database, reading, writing
 from worker.teams import is_team
 
@@ -49,7 +49,7 @@ teams = Table(
 
 @dataclass(frozen=True)
 class TeamRecord:
-    """A team of Slack's. `place` is its id, or "" where its state lies in the bot's own home (bot/teams/place.py).
+    """A team of Slack. `place` is its id, or "" when its state lies in the bot's own home (bot/teams/team_state.py).
 
     `org_wide`: it came with its organisation `enterprise`, whose one token serves it. `left_at`: when the app was
     removed there, in Unix seconds; None while it is installed. `own` are its own settings, by variable.
@@ -74,9 +74,9 @@ def open_engine(home: Path, ledger_url: str) -> Engine:
 
 
 def require_home_of_one(home: Path, ledger_url: str, team: str) -> None:
-    """BotError where a bot with the token of `team` would serve what a bot of many workspaces keeps here.
+    """Raises BotError when a bot with the token of `team` would use a home that holds other workspaces.
 
-    Going back is possible once that token's workspace is the only one, and what lies in the home is its own.
+    A bot with one token may use the home again when its workspace is the only one and the home's state is its own.
     """
     if make_url(ledger_url).get_backend_name() == "sqlite" and not (home / "teams.db").exists():
         return
@@ -84,7 +84,7 @@ def require_home_of_one(home: Path, ledger_url: str, team: str) -> None:
         engine = open_engine(home, ledger_url)
         records = Directory(engine).all() if inspect(engine).has_table(teams.name) else []
         engine.dispose()
-    except (SQLAlchemyError, ImportError):  # the ledger's own opening says what to do
+    except (SQLAlchemyError, ImportError):  # opening the ledger reports it with what to do
         return
     others = [one.id for one in records if one.left_at is None and (one.place or one.id != team)]
     others += [one.id for one in records if one.left_at is not None and not one.place and one.id != team]
@@ -97,14 +97,14 @@ def require_home_of_one(home: Path, ledger_url: str, team: str) -> None:
 
 
 class Directory:
-    """Reads and changes the table; every call is one transaction, so another process sees it whole."""
+    """Reads and changes the table; every call is one transaction."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         metadata.create_all(engine)
 
     def all(self) -> list[TeamRecord]:
-        """Every team, also those that left and are not erased yet; the oldest first."""
+        """Every team, oldest first, with removed teams that are not erased yet."""
         with reading(self.engine) as connection:
             rows = connection.execute(select(teams).order_by(teams.c.added_at, teams.c.id)).mappings()
             return [TeamRecord(**row) for row in rows]
@@ -115,15 +115,15 @@ class Directory:
             row = connection.execute(select(teams).where(teams.c.id == team)).mappings().first()
         return TeamRecord(**row) if row else None
 
-    def known(self, team: str) -> TeamRecord:
-        """The team with this id; BotError lists those there are."""
+    def require(self, team: str) -> TeamRecord:
+        """The team with this id; raises BotError with the known ids."""
         if record := self.find(team):
             return record
         names = ", ".join(one.id for one in self.all()) or "none yet"
         raise BotError(f"There is no team {team[:40]!r} here. Teams: {names}.")
 
     def add(self, record: TeamRecord) -> TeamRecord:
-        """Enters a team, or takes back one that had left: with the state and the settings that it had."""
+        """Adds a team; a removed team comes back with its state and settings."""
         if not record.id or not is_team(record.id):
             raise BotError(f"Slack named a team {record.id[:40]!r}, which is no id of a team.")
         row = {**vars(record), "own": dict(record.own)}
@@ -135,33 +135,33 @@ class Directory:
             with writing(self.engine) as connection:
                 change = update(teams).where(teams.c.id == record.id)
                 connection.execute(change.values(**fresh, left_at=None))
-        return self.known(record.id)
+        return self.require(record.id)
 
-    def leave(self, team: str, at: float) -> None:
-        """The app was removed there; the first time counts."""
+    def mark_removed(self, team: str, at: float) -> None:
+        """Marks the team as removed at `at`; a second call changes nothing."""
         with writing(self.engine) as connection:
             connection.execute(
                 update(teams).where(teams.c.id == team, teams.c.left_at.is_(None)).values(left_at=at)
             )
 
-    def end_grace(self, team: str) -> None:
-        """What a team left behind is erased in the next round; BotError while the app is installed there."""
-        if self.known(team).left_at is None:
+    def expire_grace(self, team: str) -> None:
+        """Ends the grace period, so that the next round erases the team; raises BotError while the app is installed."""
+        if self.require(team).left_at is None:
             raise BotError(f"Trainwise is installed in {team}. An admin removes the app in Slack first.")
         with writing(self.engine) as connection:
             connection.execute(
                 update(teams).where(teams.c.id == team, teams.c.left_at.is_not(None)).values(left_at=0.0)
             )
 
-    def forget(self, team: str) -> None:
-        """Drops the record, once the state is erased."""
+    def delete(self, team: str) -> None:
+        """Deletes the record, after its state is erased."""
         with writing(self.engine) as connection:
             connection.execute(delete(teams).where(teams.c.id == team, teams.c.left_at.is_not(None)))
 
-    def set_own(self, team: str, values: Mapping[str, str]) -> TeamRecord:
-        """Sets a team's own settings by variable, "" goes back to the bot's; SettingsError for what cannot be."""
-        read_own(values)
-        own = {name: value for name, value in {**self.known(team).own, **values}.items() if value}
+    def set_settings(self, team: str, values: Mapping[str, str]) -> TeamRecord:
+        """Sets a team's own settings by variable; "" restores the bot's value. Raises SettingsError for bad ones."""
+        parse_team_settings(values)
+        own = {name: value for name, value in {**self.require(team).own, **values}.items() if value}
         with writing(self.engine) as connection:
             connection.execute(update(teams).where(teams.c.id == team).values(own=own))
-        return self.known(team)
+        return self.require(team)

@@ -1,4 +1,4 @@
-"""Installing by OAuth: the page with the button, the way back from Slack, and the routes for both."""
+"""Installation by OAuth: the page with the button, Slack's redirect, and the routes for both."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from slack_sdk.oauth.state_store.sqlalchemy import SQLAlchemyOAuthStateStore
 
 from bot.settings import Settings
 from bot.slack.app import slack_client
-from bot.slack.trouble import SLACK_TROUBLE
+from bot.slack.slack_errors import SLACK_ERRORS
 from bot.teams.runtimes import TeamRuntimes
 
 if TYPE_CHECKING:
@@ -33,14 +33,13 @@ log = logging.getLogger("trainwise.installations")
 
 
 class InstallRefusal(BoltError):
-    """A workspace that is not on the list of those that may install; its text is for whoever tried."""
+    """The workspace is not on the allow-list; the text is for the person who tried to install."""
 
 
-class Installing(OAuthFlow):
-    """Bolt's flow, whose last step opens the team's runtime: the page that says "installed" is true when it shows.
+class InstallFlow(OAuthFlow):
+    """Bolt's flow; its last step opens the team's runtime, so that the bot works when the page says "installed".
 
-    A workspace that TRAINWISE_MAY_INSTALL does not name gives its token back and is told so; one that is served
-    already may install again.
+    A workspace that TRAINWISE_MAY_INSTALL does not name is uninstalled and told so; an installed one may install again.
     """
 
     def __init__(self, runtimes: TeamRuntimes, settings: OAuthSettings) -> None:
@@ -51,12 +50,12 @@ class Installing(OAuthFlow):
 
     def store_installation(self, request: BoltRequest, installation: Installation) -> None:
         if not self.may_install(installation):
-            self.give_back(installation)
-            raise InstallRefusal(refusal_of(installation))
-        self.runtimes.welcome(installation)
+            self.revoke_installation(installation)
+            raise InstallRefusal(refusal_text(installation))
+        self.runtimes.add_installation(installation)
 
     def may_install(self, installation: Installation) -> bool:
-        """Whether the list names the workspace, its organisation or its domain, or it is served already."""
+        """Whether the list names the workspace, its organisation or its domain, or the workspace is already installed."""
         entries = self.runtimes.settings.installing.allow_list
         team = None if installation.is_enterprise_install else installation.team_id
         if not entries or entries & {team, installation.enterprise_id}:
@@ -71,17 +70,17 @@ class Installing(OAuthFlow):
         answer = self.client.auth_test(token=installation.bot_token)
         return urlsplit(str(answer.get("url"))).hostname in entries
 
-    def give_back(self, installation: Installation) -> None:
-        """Has Slack remove the app there again: nobody keeps a token that nothing uses."""
+    def revoke_installation(self, installation: Installation) -> None:
+        """Uninstalls the app from the workspace, so that no unused token remains."""
         log.warning("%s is not on TRAINWISE_MAY_INSTALL", installation.team_id or installation.enterprise_id)
         app = {"client_id": self.settings.client_id, "client_secret": self.settings.client_secret}
         try:
             self.client.apps_uninstall(**app, token=installation.bot_token)
-        except SLACK_TROUBLE as error:
-            log.warning("the app stays there until an admin removes it: %s", error)
+        except SLACK_ERRORS as error:
+            log.warning("the app stays installed there until an admin removes it: %s", error)
 
     def show_failure(self, failure: FailureArgs) -> BoltResponse:
-        """Bolt's page, or ours for a workspace that may not install."""
+        """Shows Bolt's error page, or ours for a workspace that may not install."""
         if not isinstance(failure.error, InstallRefusal):
             return failure.default.failure(failure)
         body = f"<!DOCTYPE html><title>Not installed</title><h1>Not installed</h1><p>{escape(str(failure.error))}</p>"
@@ -93,8 +92,8 @@ def is_id(entry: str) -> bool:
     return "." not in entry
 
 
-def refusal_of(installation: Installation) -> str:
-    """What is said to whoever tried to install, with the id that the operator would add."""
+def refusal_text(installation: Installation) -> str:
+    """The text for the person who tried to install, with the id that the operator could add to the list."""
     name = installation.team_name or installation.enterprise_name or "This workspace"
     return (
         f"{name} ({installation.team_id or installation.enterprise_id}) is not on the list of workspaces that this bot "
@@ -103,8 +102,8 @@ def refusal_of(installation: Installation) -> str:
     )
 
 
-class States(SQLAlchemyOAuthStateStore):
-    """slack_sdk's store, which keeps what nobody came back with for ever: the page of installing is open to everybody."""
+class OAuthStates(SQLAlchemyOAuthStateStore):
+    """slack_sdk's store of OAuth states, which also deletes expired states: anybody can open the install page."""
 
     def issue(self, *args: Any, **kwargs: Any) -> str:
         column = self.oauth_states.c.expire_at
@@ -115,14 +114,14 @@ class States(SQLAlchemyOAuthStateStore):
         return super().issue(*args, **kwargs)
 
 
-def open_flow(runtimes: TeamRuntimes, scopes: list[str]) -> Installing:
-    """The flow with states in the database of teams, so that any of several bots takes the answer."""
+def build_install_flow(runtimes: TeamRuntimes, scopes: list[str]) -> InstallFlow:
+    """The flow with its states in the teams' database, so that any of several bots can handle the redirect."""
     settings: Settings = runtimes.settings
     assert settings.installing.client_secret
-    states = States(STATE_S, runtimes.directory.engine, log)
+    states = OAuthStates(STATE_S, runtimes.directory.engine, log)
     states.create_tables()
     public = settings.installing.public_url
-    return Installing(
+    return InstallFlow(
         runtimes,
         OAuthSettings(
             client_id=settings.installing.client_id,
@@ -141,7 +140,7 @@ def open_flow(runtimes: TeamRuntimes, scopes: list[str]) -> Installing:
 
 
 def install_routes(flow: OAuthFlow) -> list[Route]:
-    """GET /slack/install and GET /slack/oauth_redirect, each answered in a thread of its own: a runtime takes seconds."""
+    """GET /slack/install and GET /slack/oauth_redirect, each handled in a thread, since opening a runtime takes seconds."""
     from slack_bolt.adapter.starlette.handler import to_bolt_request, to_starlette_response
     from starlette.concurrency import run_in_threadpool
     from starlette.routing import Route
@@ -149,7 +148,7 @@ def install_routes(flow: OAuthFlow) -> list[Route]:
     async def install(request: Request) -> Response:
         return await answer(flow.handle_installation, request)
 
-    async def come_back(request: Request) -> Response:
+    async def redirect(request: Request) -> Response:
         return await answer(flow.handle_callback, request)
 
     async def answer(handle: object, request: Request) -> Response:
@@ -157,4 +156,4 @@ def install_routes(flow: OAuthFlow) -> list[Route]:
         reply: BoltResponse = await run_in_threadpool(handle, question)  # type: ignore[arg-type]
         return to_starlette_response(reply)
 
-    return [Route(INSTALL, install, methods=["GET"]), Route(REDIRECT, come_back, methods=["GET"])]
+    return [Route(INSTALL, install, methods=["GET"]), Route(REDIRECT, redirect, methods=["GET"])]

@@ -1,4 +1,4 @@
-"""Everything that runs for one team, over that team's stores alone: ledger, queue, notifier, clerk, services."""
+"""Everything that runs for one team, on that team's own stores: ledger, queue, notifier, clerk, services."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from bot.factories import (
     open_datasets,
     open_desk,
     open_ledger,
-    plug_in_values,
+    platform_settings,
 )
 from bot.settings import Settings
 from bot.slack.app import summaries
 from bot.slack.audience import Audience
-from bot.slack.delivery.after_job import Aftermath
-from bot.slack.delivery.duty_clerk import DutyClerk
+from bot.slack.delivery.duty_runner import DutyRunner
+from bot.slack.delivery.job_completion import JobCompletion
 from bot.slack.delivery.notifier import Notifier
-from bot.slack.delivery.pull_clerk import PullClerk
-from bot.slack.feedback_log import forget_feedback
-from bot.slack.files import TokenOf, downloader
+from bot.slack.delivery.pull_runner import PullRunner
+from bot.slack.feedback_log import delete_old_feedback
+from bot.slack.files import TokenSource, downloader
 from bot.slack.permissions import Permissions
 from bot.slack.services import Services
 from bot.slack.thread_queue import ThreadQueue
@@ -57,21 +57,21 @@ if TYPE_CHECKING:
 SERVING = "serving"  # beside the jobs' folders, as finetune.serving.deploy.FOLDER
 DAY_S = 24 * 3600.0
 log = logging.getLogger(__name__)
-LEAVING = "Trainwise was removed from this workspace."
+REMOVAL_REASON = "Trainwise was removed from this workspace."
 
 
 @dataclass
-class Shared:
-    """What all teams share because it holds nothing of theirs: encoder, readers, prices, the queue, the bot's keys."""
+class SharedResources:
+    """What all teams share, since it holds no team's data: encoder, readers, prices, the queue, the bot's keys."""
 
     redis_url: str
     keys: Path
     embed: MiniLM
     prices: dict[str, Any]
-    adviser: Adviser | None = None  # the first one made; every other has the same readers over its own index
+    adviser: Adviser | None = None  # the first one; the others share its readers and have their own index
 
     def adviser_over(self, index: Index, settings: Settings) -> Adviser:
-        """An adviser over a team's index."""
+        """The adviser for a team's index."""
         from rag.adviser import Adviser
 
         if self.adviser is None:
@@ -81,21 +81,21 @@ class Shared:
 
 
 @dataclass(frozen=True)
-class Line:
-    """A team's line to Slack: the client of listeners, the notifier's, and the token for files.
+class SlackConnection:
+    """A team's access to Slack: the listeners' client, the notifier's client, and the token for files.
 
-    `team` where Slack's auth.test would name the organisation instead.
+    `team` is set when Slack's auth.test would name the organisation instead.
     """
 
     client: WebClient
-    poster: WebClient
-    token: TokenOf
+    posting_client: WebClient
+    token: TokenSource
     team: Team | None = None
 
 
 @dataclass
 class TeamRuntime:
-    """What runs for one team. `start()` begins, `stop()` lets go; jobs go on without it."""
+    """What runs for one team, from `start()` to `stop()`; jobs on workers continue without it."""
 
     team: str
     settings: Settings
@@ -103,65 +103,67 @@ class TeamRuntime:
     dispatcher: Dispatcher
     desk: Desk
     notifier: Notifier
-    clerk: DutyClerk
-    pull_clerk: PullClerk
+    duty_runner: DutyRunner
+    pull_runner: PullRunner
     cleanup: ExitStack
-    speaks: bool = False
+    is_active: bool = False
 
     @property
     def ledger(self) -> Ledger:
         """The team's ledger."""
         return self.services.ledger
 
-    def start(self, speaks: bool = True) -> None:
-        """Carries jobs; pays posts and looks at tickets where the team can be spoken to."""
+    def start(self, is_active: bool = True) -> None:
+        """Starts dispatching jobs; if `is_active`, also the notifier, the duty runner and the pull runner."""
         self.dispatcher.start()
         self.desk.start()
-        self.speaks = speaks
-        if speaks:
+        self.is_active = is_active
+        if is_active:
             self.notifier.start()
-            self.clerk.start()
-            self.pull_clerk.start()
+            self.duty_runner.start()
+            self.pull_runner.start()
 
-    def leave(self) -> None:
-        """Ends what speaks and has every open job stopped; the orders for that still go out."""
-        if self.speaks:
+    def stop_for_removal(self) -> None:
+        """Stops everything that calls Slack and cancels every open job; the dispatcher still sends the cancellations."""
+        if self.is_active:
             self.services.thread_queue.close(1.0)
-            self.clerk.stop()
-            self.pull_clerk.stop()
+            self.duty_runner.stop()
+            self.pull_runner.stop()
             self.notifier.stop()
-            self.speaks = False
+            self.is_active = False
         for job in self.ledger.jobs(states=set(State) - END_STATES, limit=100_000):
             try:
-                self.ledger.request_cancel(job.id, "slack", LEAVING)
-            except WorkerError as error:  # it has just ended, or is being cancelled
-                log.info("job %s of a team that leaves: %s", job.id, error)
+                self.ledger.request_cancel(job.id, "slack", REMOVAL_REASON)
+            except WorkerError as error:  # the job has just ended, or is being cancelled
+                log.info("job %s of a removed team: %s", job.id, error)
 
-    def upkeep(self) -> None:
-        """Erases what was removed a day ago, parts of imports that nobody went on with, and feedback that has become old."""
+    def run_maintenance(self) -> None:
+        """Erases datasets that were removed a day ago, abandoned parts of imports, and old feedback."""
         self.services.datasets.removals.purge()
         drop_stale(self.settings.home / IMPORTS)
         if self.settings.keep_days:
-            forget_feedback(self.settings.home, time.time() - self.settings.keep_days * DAY_S)
+            delete_old_feedback(self.settings.home, time.time() - self.settings.keep_days * DAY_S)
 
     def stop(self) -> None:
-        """Finishes the answers under way and ends every loop; what is owed stays in the ledger."""
+        """Finishes the running answers and stops every loop; undelivered posts stay in the ledger."""
         self.services.thread_queue.close()
-        if self.speaks:
-            self.clerk.stop()
-            self.pull_clerk.stop()
+        if self.is_active:
+            self.duty_runner.stop()
+            self.pull_runner.stop()
             self.notifier.stop()
         self.dispatcher.stop()
         self.desk.stop()
 
     def close(self) -> None:
-        """Lets go of index and ledger, once Slack asks nothing more."""
+        """Closes index and ledger, after the last request of Slack."""
         self.cleanup.close()
         self.ledger.close()
 
 
-def open_runtime(settings: Settings, team: str, line: Line, shared: Shared) -> TeamRuntime:
-    """The runtime of a team over its own settings (bot/teams/place.py), not started yet."""
+def open_runtime(
+    settings: Settings, team: str, connection: SlackConnection, shared: SharedResources
+) -> TeamRuntime:
+    """Builds the runtime of a team from the team's settings (bot/teams/team_state.py), not started."""
     settings.home.mkdir(parents=True, exist_ok=True)
     cleanup = ExitStack()
     ledger, artifacts = open_ledger(settings), artifacts_folder(settings)
@@ -174,53 +176,61 @@ def open_runtime(settings: Settings, team: str, line: Line, shared: Shared) -> T
         reconciler=Reconciler(ledger, keep_s=settings.keep_days * DAY_S or None),
         team=team,
     )
-    notifier = Notifier(line.poster, ledger, settings.card_interval_s, lambda: dispatcher.redis_ok)
+    notifier = Notifier(
+        connection.posting_client, ledger, settings.card_interval_s, lambda: dispatcher.redis_ok
+    )
     if ledger.engine.dialect.name != "sqlite":  # a server's ledger may have several bots
         holder, clock = f"{socket.gethostname()}:{settings.home}", partial(server_time, ledger.engine)
         voice = Voice(ledger.engine, holder, clock)
-        notifier.voice = voice.turn
-        cleanup.callback(give_way, voice)
+        notifier.leader_term = voice.turn
+        cleanup.callback(release_leadership, voice)
     desk = open_desk(settings, ledger, artifacts, notifier.wake, (shared.keys, team))
-    services = make_services(settings, ledger, line, shared, cleanup)
+    services = make_services(settings, ledger, connection, shared, cleanup)
     services = replace(
-        services, queue_up=lambda: dispatcher.redis_ok, workers=dispatcher.workers, wake=notifier.wake
+        services, is_queue_up=lambda: dispatcher.redis_ok, workers=dispatcher.workers, wake=notifier.wake
     )
-    clerk = DutyClerk(
+    duty_runner = DutyRunner(
         services,
-        line.client,
+        connection.client,
         artifacts / SERVING,
         files=settings.ticket_files,
         reserve=settings.promise_reserve,
     )
     holder = f"{socket.gethostname()}:{secrets.token_hex(4)}"
-    pull_clerk = PullClerk(services, line.client, plug_in_values(settings), holder)
+    pull_runner = PullRunner(services, connection.client, platform_settings(settings), holder)
     services = replace(
-        services, duty=clerk, places=desk.places, erase_model=desk.erase_model, pulls=pull_clerk
+        services, duty=duty_runner, places=desk.places, erase_model=desk.erase_model, pulls=pull_runner
     )
-    clerk.services = pull_clerk.services = services
-    notifier.aftermath = aftermath = Aftermath(services, line.client)
-    notifier.on_answer = aftermath.place_card
-    notifier.keeps_out = services.keeps_jobs_out
-    return TeamRuntime(team, settings, services, dispatcher, desk, notifier, clerk, pull_clerk, cleanup)
+    duty_runner.services = pull_runner.services = services
+    notifier.completion_hook = completion = JobCompletion(services, connection.client)
+    notifier.on_answer_sent = completion.move_card
+    notifier.is_closed_to_jobs = services.is_closed_to_jobs
+    return TeamRuntime(
+        team, settings, services, dispatcher, desk, notifier, duty_runner, pull_runner, cleanup
+    )
 
 
-def give_way(voice: Voice) -> None:
-    """Lets another bot speak at once; where the ledger is away, after the lease."""
+def release_leadership(voice: Voice) -> None:
+    """Releases the leader's lease, so that another bot can lead at once; when the ledger is down, the lease expires."""
     try:
         voice.let_go()
     except SQLAlchemyError:
-        log.info("the ledger is away; another bot speaks when this one's lease is over")
+        log.info("the ledger is down; another bot becomes leader when this one's lease expires")
 
 
 def make_services(
-    settings: Settings, ledger: Ledger, line: Line, shared: Shared, cleanup: ExitStack
+    settings: Settings,
+    ledger: Ledger,
+    connection: SlackConnection,
+    shared: SharedResources,
+    cleanup: ExitStack,
 ) -> Services:
-    """What the listeners work with; the index opens here, so its libraries load here and not on import."""
+    """Builds the services of the listeners; opens the index, so its libraries load here and not on import."""
     from rag.index import Index
 
     index = cleanup.enter_context(Index.open(settings.home / "index", shared.embed, settings.chroma_url))
     index.ensure_guide()
-    users = Users(line.client, insiders=settings.admins, team=line.team)
+    users = Users(connection.client, admin_ids=settings.admins, team=connection.team)
     hosts = frozenset({urlsplit(settings.slack_api_url).netloc, "files.slack.com"})
     return Services(
         adviser=shared.adviser_over(index, settings),
@@ -238,19 +248,19 @@ def make_services(
             settings.approvers,
         ),
         users=users,
-        audience=Audience(line.client, users),
+        audience=Audience(connection.client, users),
         thread_queue=ThreadQueue(),
         home=settings.home,
         file_hosts=hosts,
         summaries=summaries(),
-        download=downloader(line.token, hosts),
-        team=line.team.id if line.team is not None else "",
+        download=downloader(connection.token, hosts),
+        team=connection.team.id if connection.team is not None else "",
     )
 
 
-def open_shared(settings: Settings, redis_url: str) -> Shared:
-    """What all teams share, from the bot's own settings."""
+def open_shared(settings: Settings, redis_url: str) -> SharedResources:
+    """Opens what all teams share, from the bot's own settings."""
     from rag.search.embedding import load_embedder
 
     embed = load_embedder(settings.home / "cache")
-    return Shared(redis_url, settings.home / "keys", embed, load_prices(settings))
+    return SharedResources(redis_url, settings.home / "keys", embed, load_prices(settings))

@@ -1,4 +1,4 @@
-"""The runtimes of all installed teams: opened when a team comes, closed when it leaves, erased after a time of grace."""
+"""The runtimes of all installed teams: opened at installation, closed at removal, erased after a grace period."""
 
 from __future__ import annotations
 
@@ -19,59 +19,59 @@ from bot.errors import OURS, BotError
 from bot.settings import Settings
 from bot.slack.app import posting_client, slack_client
 from bot.slack.services import Services
-from bot.slack.trouble import SLACK_TROUBLE
+from bot.slack.slack_errors import SLACK_ERRORS
 from bot.slack.users import Team
 from bot.teams.directory import Directory, TeamRecord
-from bot.teams.place import erase, settings_of
-from bot.teams.runtime import DAY_S, Line, Shared, TeamRuntime, open_runtime
+from bot.teams.runtime import DAY_S, SharedResources, SlackConnection, TeamRuntime, open_runtime
+from bot.teams.team_state import erase_team, settings_of
 from bot.teams.tokens import TeamClient, Tokens, token_of
 from worker.jobs.states import END_STATES, State
 from worker.transport.events import stream_of
 from worker.transport.queue import connect
 
 NO_TOKEN, NOT_GRANTED = "no_token", "team_access_not_granted"
-GONE = ("account_inactive", "token_revoked", NOT_GRANTED)
-GONE_AS_TOLD = (*GONE, "invalid_auth", "not_authed", NO_TOKEN)
-"""What is said of a token after an event of removal. Without one, `invalid_auth` may be a wrong SLACK_API_URL, and a
-token that is not kept here another TRAINWISE_SLACK_CLIENT_ID."""
+REVOKED_CODES = ("account_inactive", "token_revoked", NOT_GRANTED)
+REVOKED_CODES_AFTER_EVENT = (*REVOKED_CODES, "invalid_auth", "not_authed", NO_TOKEN)
+"""Codes that confirm a removal after its event. Without an event `invalid_auth` may mean a wrong SLACK_API_URL, and a missing
+token another TRAINWISE_SLACK_CLIENT_ID."""
 HOUR_S = 3600.0
-LIST_S = 60.0  # how long Slack's list of an organisation's workspaces counts
+LIST_S = 60.0  # how long Slack's list of an organisation's workspaces is cached
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class TeamRuntimes:
-    """A map from team to runtime, filled by what the directory names and by whoever installs the app.
+    """The runtimes by team, from the directory and from new installations.
 
-    It is the bot's `Teams` (bot/slack/teams.py): what Slack delivers for a team that is not in the directory, or that
-    has left, has no services.
+    It implements `Teams` (bot/slack/teams.py): a payload of a team that is not in the directory, or has removed the app,
+    has no services.
     """
 
     settings: Settings
-    shared: Shared
+    shared: SharedResources
     directory: Directory
     tokens: Tokens
     clock: Callable[[], float] = time.time
     runtimes: dict[str, TeamRuntime] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
-    next_upkeep: float = 0.0
+    next_maintenance: float = 0.0
     workspaces: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict)
-    over_since: dict[str, float] = field(default_factory=dict)
+    due_since: dict[str, float] = field(default_factory=dict)
 
     def open_all(self) -> None:
-        """Opens every team of the directory; one that left carries its stops until its state is erased."""
+        """Opens every team of the directory; a removed team only cancels its jobs until its state is erased."""
         for record in self.directory.all():
-            self.try_open(record)
+            self.open_safely(record)
 
-    def try_open(self, record: TeamRecord) -> None:
-        """Opens a team's runtime where that can be done; the next upkeep tries it again."""
+    def open_safely(self, record: TeamRecord) -> None:
+        """Opens a team's runtime; after a failure the next maintenance tries again."""
         try:
             self.runtime(record)
-        except Exception:  # one team's broken store must not keep the others from their bot
+        except Exception:  # one team's broken store must not stop the other teams
             log.exception("the runtime of %s did not open", record.id)
 
     def record_of(self, context: BoltContext) -> TeamRecord | None:
-        """The installed team that a payload was delivered for; one of an organisation enters with its first word."""
+        """The installed team of a payload; adds a workspace of an installed organisation at its first payload."""
         team, enterprise = str(context.team_id or ""), str(context.enterprise_id or "")
         record = self.directory.find(team) if team else None
         if record is not None and record.left_at is None:
@@ -82,9 +82,9 @@ class TeamRuntimes:
         return self.directory.add(record) if self.is_of_organisation(record) else None
 
     def is_of_organisation(self, record: TeamRecord) -> bool:
-        """Whether Slack has the workspace among those that use the organisation's installation.
+        """Whether Slack lists the workspace among those of the organisation's installation.
 
-        What somebody of another company presses in a shared channel names that company's workspace.
+        The check is needed because a button pressed by a stranger in a shared channel names the stranger's workspace.
         """
         bot = self.tokens.bot(record)
         if bot is None:
@@ -94,7 +94,7 @@ class TeamRuntimes:
             client = slack_client(str(bot.bot_token), self.settings.slack_api_url)
             try:
                 pages = [page["teams"] for page in client.auth_teams_list(limit=200)]
-            except SLACK_TROUBLE as refused:
+            except SLACK_ERRORS as refused:
                 log.warning("the workspaces of %s are not known: %s", record.enterprise, refused)
                 return False
             teams = frozenset(str(team["id"]) for page in pages for team in page)
@@ -102,51 +102,55 @@ class TeamRuntimes:
         return record.id in teams
 
     def services(self, context: BoltContext) -> Services | None:
-        """The services of the payload's team, whose runtime opens if it is not yet."""
+        """The services of the payload's team; opens its runtime if needed."""
         record = self.record_of(context)
         return self.runtime(record).services if record is not None else None
 
     def services_of(self, team: str) -> Services | None:
-        """The services of an installed team by its id; None for one that is not here, or has left."""
+        """The services of an installed team by its id; None for an unknown or removed team."""
         record = self.directory.find(team) if team else None
         return self.runtime(record).services if record is not None and record.left_at is None else None
 
     def runtime(self, record: TeamRecord) -> TeamRuntime:
-        """The team's runtime, running; one at a time is opened, and nobody else waits for it. BotError for one erased."""
+        """The team's running runtime; opens one at a time without blocking other teams. Raises BotError for an erased team."""
         runtime = self.runtimes.get(record.id)
-        if runtime is not None and (runtime.speaks or record.left_at is not None):
+        if runtime is not None and (runtime.is_active or record.left_at is not None):
             return runtime
         with self.lock:
-            record = self.directory.known(record.id)  # it may have left, come back or been opened meanwhile
+            record = self.directory.require(
+                record.id
+            )  # it may have been removed, installed or opened meanwhile
             runtime = self.runtimes.get(record.id)
-            if runtime is not None and (runtime.speaks or record.left_at is not None):
+            if runtime is not None and (runtime.is_active or record.left_at is not None):
                 return runtime
-            self.shut(record)  # it was leaving, and has come back
+            self.close_runtime(record)  # of a removed team that was installed again
             settings = settings_of(self.settings, record.place, record.own)
-            runtime = open_runtime(settings, record.place, self.line(record), self.shared)
-            runtime.start(speaks=record.left_at is None)
+            runtime = open_runtime(settings, record.place, self.connection(record), self.shared)
+            runtime.start(is_active=record.left_at is None)
             self.runtimes[record.id] = runtime
-            if record.left_at is not None:  # the bot may have been killed between the removal and the stops
-                runtime.leave()
+            if (
+                record.left_at is not None
+            ):  # the bot may have been killed between the removal and the cancellations
+                runtime.stop_for_removal()
             log.info("the runtime of %s is open", record.id)
             return runtime
 
-    def line(self, record: TeamRecord) -> Line:
-        """The team's clients; each call takes the token of its moment."""
+    def connection(self, record: TeamRecord) -> SlackConnection:
+        """The team's clients; each call reads the current token."""
         token, url = token_of(self.tokens, record), self.settings.slack_api_url
         client = TeamClient(token, slack_client("", url), record.id)
         poster = TeamClient(token, posting_client("", url), record.id)
-        return Line(client, poster, token, Team(record.id, record.enterprise))
+        return SlackConnection(client, poster, token, Team(record.id, record.enterprise))
 
-    def welcome(self, installation: Installation) -> list[TeamRecord]:
-        """A workspace or an organisation has installed the app: its tokens are kept and its runtime opens at once.
+    def add_installation(self, installation: Installation) -> list[TeamRecord]:
+        """Stores the tokens of an installation (workspace or organisation) and opens its runtime at once.
 
-        A workspace that had left within the time of grace finds everything as it was.
+        A workspace that comes back within the grace period keeps its state.
         """
         enterprise = str(installation.enterprise_id or "")
-        with self.lock:  # what lets a team leave or erases it waits, and looks again
+        with self.lock:  # removal and erasure wait for the lock and check again
             self.tokens.install(installation)
-            if installation.is_enterprise_install:  # its other workspaces enter with their first word
+            if installation.is_enterprise_install:  # its other workspaces are added at their first payload
                 self.workspaces.pop(enterprise, None)
                 of_org = [
                     one for one in self.directory.all() if one.enterprise == enterprise and one.org_wide
@@ -159,55 +163,55 @@ class TeamRuntimes:
                 self.runtime(self.directory.add(record))
         return records
 
-    def check(self, context: BoltContext) -> None:
-        """Slack says that the app was removed: those teams leave whose token Slack refuses indeed.
+    def check_removal(self, context: BoltContext) -> None:
+        """After Slack's removal event: removes the teams whose token Slack refuses.
 
-        A late or repeated event of a team that has come back in the meantime changes nothing.
+        A late or repeated event of a team that has installed the app again changes nothing.
         """
         team, enterprise = str(context.team_id or ""), str(context.enterprise_id or "")
         for record in self.directory.all():
             of_org = record.org_wide and record.enterprise == enterprise and context.is_enterprise_install
             if record.left_at is None and (record.id == team or of_org):
-                self.leave_if_gone(record, after_event=True)
+                self.remove_if_revoked(record, after_event=True)
 
-    def leave_if_gone(self, record: TeamRecord, after_event: bool = False) -> None:
-        """Lets a team leave whose token is refused; `after_event`: Slack has said that the app was removed there."""
-        codes = GONE_AS_TOLD if after_event else GONE
-        if self.refusal(record) in codes:
+    def remove_if_revoked(self, record: TeamRecord, after_event: bool = False) -> None:
+        """Removes a team whose token Slack refuses; `after_event`: Slack sent a removal event for it."""
+        codes = REVOKED_CODES_AFTER_EVENT if after_event else REVOKED_CODES
+        if self.token_error(record) in codes:
             with self.lock:
-                if (why := self.refusal(record)) in codes:  # else it came back in this very moment
-                    self.leave(record, keep_token=why == NOT_GRANTED)
+                if (why := self.token_error(record)) in codes:  # else it was installed again meanwhile
+                    self.remove_team(record, keep_token=why == NOT_GRANTED)
 
-    def refusal(self, record: TeamRecord) -> str:
-        """Slack's code where it refuses the team's token, NO_TOKEN where none is kept; "" where it is taken or unknown."""
-        self.tokens.look_again(record)
+    def token_error(self, record: TeamRecord) -> str:
+        """Slack's error code for the team's token, NO_TOKEN without one; "" when the token is valid or Slack was not reached."""
+        self.tokens.invalidate(record)
         try:
             if self.tokens.bot(record) is None:
                 log.warning(
-                    "no token of %s is kept: is TRAINWISE_SLACK_CLIENT_ID that of its app?", record.id
+                    "%s has no stored token: is TRAINWISE_SLACK_CLIENT_ID that of its app?", record.id
                 )
                 return NO_TOKEN
-            self.line(record).client.auth_test()
+            self.connection(record).client.auth_test()
         except SlackApiError as refused:
             return str(refused.response.get("error"))
-        except SLACK_TROUBLE:
-            log.warning("Slack was not reached: whether %s has removed the app is asked again", record.id)
+        except SLACK_ERRORS:
+            log.warning("Slack was not reached; checking later whether %s has removed the app", record.id)
         except OURS as error:  # its tokens cannot be read
             log.error("%s: %s", record.id, error)
         return ""
 
-    def leave(self, record: TeamRecord, keep_token: bool = False) -> None:
-        """Nothing is said or begun for the team any more, its jobs stop, its tokens are forgotten.
+    def remove_team(self, record: TeamRecord, keep_token: bool = False) -> None:
+        """Stops the team's runtime, cancels its jobs and deletes its tokens.
 
-        An organisation's token is kept while another of its workspaces uses it, or where Slack has closed it to this
-        workspace alone (`keep_token`).
+        An organisation's token stays while another workspace uses it, or when Slack revoked it for this workspace only
+        (`keep_token`).
         """
-        self.directory.leave(record.id, self.clock())
+        self.directory.mark_removed(record.id, self.clock())
         self.workspaces.pop(record.enterprise, None)
         with self.lock:
             runtime = self.runtimes.get(record.id)
             if runtime is not None:
-                runtime.leave()
+                runtime.stop_for_removal()
         others = (one for one in self.directory.all() if one.left_at is None and one.org_wide)
         if not record.org_wide or not (keep_token or record.enterprise in {one.enterprise for one in others}):
             self.tokens.drop(record)
@@ -217,8 +221,8 @@ class TeamRuntimes:
             self.settings.installing.leave_days,
         )
 
-    def shut(self, record: TeamRecord) -> None:
-        """Lets go of a team's stores."""
+    def close_runtime(self, record: TeamRecord) -> None:
+        """Stops and closes a team's runtime."""
         with self.lock:
             runtime = self.runtimes.pop(record.id, None)
         if runtime is not None:
@@ -226,65 +230,63 @@ class TeamRuntimes:
             runtime.close()
 
     def stop(self) -> None:
-        """Ends every runtime's work; what they owe stays in their ledgers."""
+        """Stops every runtime; undelivered posts stay in their ledgers."""
         for runtime in list(self.runtimes.values()):
             runtime.stop()
 
     def close(self) -> None:
-        """Lets go of every team's stores."""
+        """Closes every team's stores."""
         for runtime in list(self.runtimes.values()):
             runtime.close()
 
-    def upkeep(self) -> None:
-        """Erases the state of teams whose time of grace is over, and each hour does every open runtime's own upkeep."""
+    def run_maintenance(self) -> None:
+        """Erases teams whose grace period is over; each hour runs the maintenance of every open runtime."""
         for record in self.directory.all():
             if record.left_at is None and record.id not in self.runtimes:
-                self.try_open(record)  # it did not open at the start
+                self.open_safely(record)  # it did not open at the start
             try:
-                self.erase_when_over(record.id)
-            except (
-                Exception
-            ):  # a store that does not answer: the next round goes on, and the other teams do not wait
+                self.erase_if_due(record.id)
+            except Exception:  # a store that does not answer must not delay the other teams
                 log.exception("the state of %s is not erased yet", record.id)
-        if self.clock() < self.next_upkeep:
+        if self.clock() < self.next_maintenance:
             return
-        self.next_upkeep = self.clock() + HOUR_S
+        self.next_maintenance = self.clock() + HOUR_S
         for record in self.directory.all():  # its event may have come while the bot was down
             if record.left_at is None:
-                self.leave_if_gone(record)
+                self.remove_if_revoked(record)
         for runtime in list(self.runtimes.values()):
             try:
-                runtime.upkeep()
-            except (OSError, *OURS):  # the next round may do better, and the other teams do not wait
-                log.exception("the upkeep of %s failed", runtime.team)
+                runtime.run_maintenance()
+            except (OSError, *OURS):  # the next round may succeed, and the other teams do not wait
+                log.exception("the maintenance of %s failed", runtime.team)
 
-    def erase_when_over(self, team: str) -> None:
-        """Erases a team's state where its time of grace is over by now; a team that comes back waits for the end."""
+    def erase_if_due(self, team: str) -> None:
+        """Erases a team's state when its grace period is over; a new installation waits until this is done."""
         with self.lock:
-            record = self.directory.find(team)  # it may have come back since the list was read
+            record = self.directory.find(team)  # it may have been installed again since the list was read
             grace_s = self.settings.installing.leave_days * DAY_S
             if record is None or record.left_at is None or self.clock() < record.left_at + grace_s:
-                self.over_since.pop(team, None)
+                self.due_since.pop(team, None)
                 return
-            if self.is_stopping(team):
+            if self.has_open_jobs(team):
                 return
-            self.shut(record)
-            erase(self.settings, record.place)
+            self.close_runtime(record)
+            erase_team(self.settings, record.place)
             connect(self.shared.redis_url).delete(stream_of(record.place))
-            self.directory.forget(record.id)
-            self.over_since.pop(team, None)
+            self.directory.delete(record.id)
+            self.due_since.pop(team, None)
         log.warning("the state of %s is erased", team)
 
-    def is_stopping(self, team: str) -> bool:
-        """Whether a job of the team has not ended yet, for an hour at most: its worker would write into what is erased."""
+    def has_open_jobs(self, team: str) -> bool:
+        """Whether a job of the team is still open, since its worker writes into the state; False after an hour."""
         runtime = self.runtimes.get(team)
-        if runtime is None or self.clock() - self.over_since.setdefault(team, self.clock()) >= HOUR_S:
+        if runtime is None or self.clock() - self.due_since.setdefault(team, self.clock()) >= HOUR_S:
             return False
         return bool(runtime.ledger.jobs(states=set(State) - END_STATES, limit=1))
 
 
 class TeamAuthorize(Authorize):
-    """Bolt's question whose token serves a payload: that of the team whose services it gets, and no other."""
+    """Gives Bolt the token for a payload: the one of the team whose services it gets."""
 
     def __init__(self, runtimes: TeamRuntimes) -> None:
         self.runtimes = runtimes
@@ -303,11 +305,11 @@ class TeamAuthorize(Authorize):
         )
 
 
-def adopt(directory: Directory, tokens: Tokens, client: WebClient) -> TeamRecord:
-    """The home's own data become those of the team that the old bot token names; the token serves it from then on.
+def assign_home(directory: Directory, tokens: Tokens, client: WebClient) -> TeamRecord:
+    """Assigns the home's data and token to the team of the old bot token.
 
-    Nothing is moved: the record says that this team's place is the home itself. It is written last, in one
-    transaction, so that a start that was cut off is done again by the next.
+    Nothing is moved: the record says that the team's place is the home itself. The record is written last, in one
+    transaction, so an interrupted start is repeated.
     """
     who = client.auth_test()
     team, enterprise = str(who["team_id"]), str(who.get("enterprise_id") or "")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.endpoint import Endpoint, EndpointError, EndpointStore, read_endpoint
-from bot.factories import measuring_llm
+from bot.factories import open_measurement_llm
 from bot.settings import load_settings
 
 KEY = "sk-live-7d1f0c2e9a8b4455"
@@ -102,7 +102,7 @@ def test_a_damaged_file_is_told_and_costs_no_job(tmp_path: Path, broken: str) ->
     (tmp_path / broken).write_text("rubbish")
     with pytest.raises(EndpointError, match="Connect it again"):
         store.api_key()
-    assert measuring_llm(load_settings({"TRAINWISE_HOME": str(tmp_path)})) is None
+    assert open_measurement_llm(load_settings({"TRAINWISE_HOME": str(tmp_path)})) is None
 
 
 def test_spending_counts_by_month_for_several_workers(tmp_path: Path) -> None:
@@ -128,11 +128,13 @@ def test_spending_counts_by_month_for_several_workers(tmp_path: Path) -> None:
 def test_a_job_gets_the_connected_model(tmp_path: Path) -> None:
     """With its name and what it may spend; a server of one's own costs nothing; OPENAI_* of the machine wins."""
     home = {"TRAINWISE_HOME": str(tmp_path)}
-    assert measuring_llm(load_settings(home)) is None
+    assert open_measurement_llm(load_settings(home)) is None
     EndpointStore(tmp_path).save(endpoint(location="local"), None)
-    llm = measuring_llm(load_settings(home))
+    llm = open_measurement_llm(load_settings(home))
     assert llm is not None
     assert (llm.model, llm.spend_usd, llm.free) == ("mistral-small", 1.5, True)
-    own = measuring_llm(load_settings({**home, "OPENAI_API_KEY": "sk-env", "TRAINWISE_CHAT_MODEL": "gpt-x"}))
+    own = open_measurement_llm(
+        load_settings({**home, "OPENAI_API_KEY": "sk-env", "TRAINWISE_CHAT_MODEL": "gpt-x"})
+    )
     assert own is not None
     assert (own.model, own.free) == ("gpt-x", False)

@@ -1,4 +1,4 @@
-"""A pull under its lease: a step that takes longer than the lease does not lose it."""
+"""A pull keeps its lease during a step that takes longer than the lease."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ ROWS = tuple(
 
 
 class SlowDesk:
-    """Answers once the lease was renewed while it was being asked."""
+    """A source that answers only after the lease was renewed during the call."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def ping(self) -> None:
-        """Always there."""
+        """Always succeeds."""
 
     def settle(self, query: Query) -> Query:
         return query
@@ -52,7 +52,7 @@ class SlowDesk:
 
 
 def test_the_lease_is_renewed_while_one_step_takes_long(tmp_path: Path) -> None:
-    """In the middle of a step the ledger shows a later end of the lease; after the pull nothing renews it any more."""
+    """During a step the ledger shows a later end of the lease; after the pull nothing renews it."""
     engine = open_database(str(tmp_path / "ledger.db"))
     set_pull(engine, Pull("support", "slow", {}, ("workspace",), "", "me", "", 0.0, time.time()))
     assert take_lease(engine, "support", "here", time.time())

@@ -1,4 +1,4 @@
-"""A bot as far as a model on duty needs one, in a process of its own: clerk and notifier over a ledger that others share.
+"""A process with the parts of the bot that a model on duty needs: duty runner and notifier on a shared ledger.
 
     python -m tests.integration.duty_bot NAME DATABASE_URL PLACE WORKSPACE_URL TOKEN LEASE_S DIE_AT [FILE]
 
@@ -17,8 +17,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from bot.slack.app import posting_client
-from bot.slack.delivery import duty_clerk
-from bot.slack.delivery.duty_clerk import DutyClerk
+from bot.slack.delivery import duty_runner
+from bot.slack.delivery.duty_runner import DutyRunner
 from bot.slack.delivery.notifier import Notifier
 from worker.ledger import outbox, voice
 from worker.ledger.ledger import Ledger
@@ -28,27 +28,27 @@ from worker.ledger.voice import Voice, server_time
 def main(
     name: str, url: str, place: str, workspace: str, token: str, lease_s: str, die_at: str, *files: str
 ) -> None:
-    """Works until it is killed."""
+    """Runs until it is killed."""
     voice.LEASE_S, voice.RENEW_S, outbox.SENDING_S = float(lease_s), float(lease_s) / 6, 2 * float(lease_s)
-    duty_clerk.READS_EVERY_S = 1.0
+    duty_runner.HISTORY_INTERVAL_S = 1.0
     ledger, client = Ledger(url), posting_client(token, workspace)
     if int(die_at):
         die_after(client, int(die_at))
     notifier = Notifier(client, ledger, 0.2)
-    notifier.voice = Voice(ledger.engine, name, lambda: server_time(ledger.engine)).turn
+    notifier.leader_term = Voice(ledger.engine, name, lambda: server_time(ledger.engine)).turn
     services: Any = SimpleNamespace(
-        ledger=ledger, clock=time.time, wake=notifier.wake, duty=None, keeps_jobs_out=lambda channel: False
+        ledger=ledger, clock=time.time, wake=notifier.wake, duty=None, is_closed_to_jobs=lambda channel: False
     )
-    clerk = DutyClerk(services, client, Path(place), files={"C0SUPPORTML": [Path(one) for one in files]})
-    services.duty = clerk
-    clerk.start()
+    runner = DutyRunner(services, client, Path(place), files={"C0SUPPORTML": [Path(one) for one in files]})
+    services.duty = runner
+    runner.start()
     notifier.start()
     print("ready", flush=True)
     signal.pause()
 
 
 def die_after(client: Any, sends: int) -> None:
-    """Ends this process in the worst moment: the message stands in Slack, and the ledger does not know it yet."""
+    """Ends this process after `sends` posts, when the message is in Slack and the ledger does not know it yet."""
     post, count = client.chat_postMessage, iter(range(1, 10**6))
 
     def chat_post_message(**message: Any) -> Any:

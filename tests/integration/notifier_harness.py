@@ -1,4 +1,4 @@
-"""A ledger and a notifier on a clock that only the test moves, before a real local workspace."""
+"""A ledger and a notifier with a clock that the test moves, against a real local workspace."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FORM = {"method": "lora", "base_model": "minilm", "epochs": 3}
 
 
 class NotifierHarness:
-    """A ledger and a notifier on one clock that only the test moves, and a workspace that takes the posts."""
+    """A ledger and a notifier that share the test's clock, and the workspace that receives their posts."""
 
     def __init__(self, workspace: Playground, folder: Path) -> None:
         self.workspace, self.now, self.queue = workspace, 1_000_000.0, True
@@ -46,7 +46,7 @@ class NotifierHarness:
         self.seq = 0
 
     def open_notifier(self) -> Notifier:
-        """The notifier as after a start of the bot."""
+        """A new notifier, as after a restart of the bot."""
         return Notifier(self.client, self.ledger, 3.0, lambda: self.queue, self.clock, self.clock)
 
     def clock(self) -> float:
@@ -62,7 +62,7 @@ class NotifierHarness:
         )
 
     def event(self, job: Job, kind: str, **data: Any) -> None:
-        """What the job's worker reports next."""
+        """Applies the next event of the job's worker."""
         live = _pairs(self.ledger.engine, set(State), job.id)[0].attempt
         self.seq += 1
         event = WorkerEvent(job.id, live.attempt, live.fence, "run1", self.seq, kind, self.now, data, "k1")
@@ -74,13 +74,13 @@ class NotifierHarness:
         self.event(job, "finished", report=REPORT, plots={"loss.png": PIXEL} if pictures else {})
 
     def later(self, seconds: float) -> None:
-        """Time passes, for Slack too, and the notifier has its round."""
+        """Moves both clocks and runs one round of the notifier."""
         self.now += seconds
         self.workspace.advance(seconds)
         self.notifier.work_once()
 
     def calls(self, method: str) -> list[dict[str, Any]]:
-        """What Slack's API received of a method since this harness was opened."""
+        """The calls of a method that Slack's API received since the harness was opened."""
         return [call for call in self.workspace.api_log(self.since) if call["method"] == method]
 
     def bot_messages(

@@ -223,7 +223,7 @@ def open_slack(
         services = furnish(services, client)
         app = build_app(client, OneTeam(services), 8, workspace.signing_secret, features)
         notifier = Notifier(posting_client(workspace.bot_token, workspace.api_url), ledger, 0.2)
-        notifier.keeps_out = services.keeps_jobs_out
+        notifier.is_closed_to_jobs = services.is_closed_to_jobs
         handler = SocketModeHandler(app, workspace.app_token, web_client=client)
         handler.connect()
         until(lambda: workspace.state()["sockets"])

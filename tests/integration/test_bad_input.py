@@ -349,10 +349,10 @@ def submit(ledger: Any, key: str) -> Any:
 
 def refused_by(act: Callable[[], Any]) -> str:
     """What the person would be told about the failure of `act`."""
-    from bot.slack.failures import advice
+    from bot.slack.failures import error_text
 
     try:
         act()
     except Exception as error:  # what the listeners' edge would catch
-        return advice(error)
+        return error_text(error)
     return "nothing failed"

@@ -1,4 +1,4 @@
-"""What a channel does not want to hear reaches the launcher instead, against the local workspace."""
+"""Notices that a channel has switched off go to the job's requester instead, in the local workspace."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def off(harness: NotifierHarness, *names: str) -> None:
 
 
 def everywhere(harness: NotifierHarness, job: Job, part: str) -> list[tuple[str, str]]:
-    """(where, text) of all that the bot said with `part`, in the channel and to the launcher, threads included."""
+    """(place, text) of the bot's messages that contain `part`, in the channel and to the requester, with threads."""
     match = {}
     for place in (CHANNEL, DIRECT):
         tops = harness.ravi.messages(place)
@@ -31,10 +31,10 @@ def everywhere(harness: NotifierHarness, job: Job, part: str) -> list[tuple[str,
 
 
 @pytest.mark.parametrize("how", [None, "accepted_drop", "500"])
-def test_a_quiet_channel_hears_nothing_and_its_launcher_everything_once(
+def test_a_channel_without_notices_gets_nothing_and_the_requester_everything_once(
     harness: NotifierHarness, how: str | None
 ) -> None:
-    """Card, its changes, report and pictures stand in the launcher's messages, also when Slack loses answers."""
+    """Card, updates, report and pictures go to the requester's direct messages, also when Slack loses answers."""
     off(harness, "started", "finished")
     job = harness.submit()
     if how:
@@ -56,10 +56,10 @@ def test_a_quiet_channel_hears_nothing_and_its_launcher_everything_once(
     assert harness.ledger.due_posts(harness.now + 1e6) == []
 
 
-def test_a_channel_that_hears_only_of_ends_gets_the_report_beside_its_thread(
+def test_a_channel_with_notices_of_ends_only_gets_the_report(
     harness: NotifierHarness,
 ) -> None:
-    """The card stays with the launcher, the report stands in the channel itself, once, its pictures below it."""
+    """The card stays with the requester; the report is posted once in the channel, with its pictures in the thread."""
     off(harness, "started")
     job = harness.submit()
     harness.later(5)
@@ -74,8 +74,8 @@ def test_a_channel_that_hears_only_of_ends_gets_the_report_beside_its_thread(
     assert harness.ledger.due_posts(harness.now + 1e6) == []
 
 
-def test_a_channel_that_hears_only_of_starts_and_failures(harness: NotifierHarness) -> None:
-    """A success is reported to the launcher, with the reason why there; the card in the channel still shows it."""
+def test_a_channel_with_notices_of_starts_and_failures_only(harness: NotifierHarness) -> None:
+    """A success is reported to the requester, with the reason; the card in the channel still shows it."""
     off(harness, "finished")
     earlier = {message["ts"] for message in harness.ravi.messages(DIRECT)}
     result, failing = harness.submit(), harness.submit()
@@ -91,8 +91,8 @@ def test_a_channel_that_hears_only_of_starts_and_failures(harness: NotifierHarne
     assert harness.thread(failing, "one class only")
 
 
-def test_an_approval_is_asked_for_in_the_channel_whatever_it_hears(harness: NotifierHarness) -> None:
-    """Else nobody could give it."""
+def test_an_approval_request_is_posted_in_the_channel_whatever_its_notices(harness: NotifierHarness) -> None:
+    """Otherwise nobody could approve it."""
     off(harness, "started", "finished", "failed")
     job = harness.ledger.submit(
         JobRequest(
@@ -105,8 +105,8 @@ def test_an_approval_is_asked_for_in_the_channel_whatever_it_hears(harness: Noti
     assert question.get("thread_ts") in (None, question["ts"])
 
 
-def test_a_request_that_is_spent_has_no_buttons_and_a_late_one_is_not_sent(harness: NotifierHarness) -> None:
-    """In the channel and with each approver; who decided stands there; asked twice is asked once, whatever Slack loses."""
+def test_a_decided_request_has_no_buttons_and_a_late_one_is_not_sent(harness: NotifierHarness) -> None:
+    """In the channel and with each approver the decision is shown; a repeated request is sent once, whatever Slack loses."""
     off(harness, "finished")
     request = JobRequest(
         "finetune", {"budget_usd": 80}, "d", "U0RAVI00001", "ravi", "T1", CHANNEL, None, "dear-2",

@@ -1,4 +1,4 @@
-"""The line beneath a ticket while Slack loses answers: one message that says the latest, none beneath a deleted ticket."""
+"""The line below a ticket while Slack loses answers: one message with the latest answer, none for a deleted ticket."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.slack.delivery.placing import Answer
+from bot.slack.delivery.answer_message import AnswerMessage
 from bot.slack.ui.duty import ticket_line
 from tests.bot.slack.watches import watch_of
 from tests.integration.notifier_harness import CHANNEL, RAVI, NotifierHarness, text_of
@@ -29,19 +29,19 @@ class Ticket:
         duty.enter(self.engine, self.watch.id, self.key, self.ts, "I was charged twice", harness.now)
 
     def settle(self, queue: str) -> None:
-        """The model's answer, and its line as the clerk owes it."""
+        """Stores the model's answer and puts its line into the outbox."""
         (ticket,) = duty.waiting(self.engine, self.watch.id)
         answer = replace(ticket, state=duty.ANSWERED, queue=queue, confidence=0.9, likeliest=((queue, 0.9),))
         text, blocks = ticket_line(answer)
-        line = replace(Answer(CHANNEL, self.ts, RAVI, text, blocks, key=""), since=self.harness.now)
+        line = replace(AnswerMessage(CHANNEL, self.ts, RAVI, text, blocks, key=""), since=self.harness.now)
         assert duty.settle(self.engine, answer, line.to_json(), CHANNEL, self.harness.now)
 
     def edit(self, text: str) -> None:
-        """Its author changes the words."""
+        """Edits the ticket, as its author would."""
         assert duty.edit(self.engine, self.watch.id, self.key, text)
 
     def lines(self) -> list[str]:
-        """What stands beneath it once everything was paid."""
+        """The lines below the ticket after the outbox is delivered."""
         for _ in range(8):
             self.harness.later(70)
         assert self.harness.ledger.due_posts(self.harness.now + 1e6) == []
@@ -49,8 +49,8 @@ class Ticket:
         return [text_of(one) for one in thread if one["ts"] != self.ts]
 
 
-def test_a_ticket_that_is_edited_before_its_line_goes_out_has_one(harness: NotifierHarness) -> None:
-    """The bot that speaks was away: the line to the old words is not sent any more."""
+def test_a_ticket_edited_before_its_line_is_sent_has_one_line(harness: NotifierHarness) -> None:
+    """The leader was down: the line of the old text is not sent any more."""
     ticket = Ticket(harness)
     ticket.settle("billing")
     ticket.edit("I cannot sign in")
@@ -60,8 +60,8 @@ def test_a_ticket_that_is_edited_before_its_line_goes_out_has_one(harness: Notif
 
 
 @pytest.mark.parametrize("how", HOWS)
-def test_a_ticket_that_is_edited_while_its_line_is_unsure_has_one(harness: NotifierHarness, how: str) -> None:
-    """Whether the first line arrived is not known yet: the second one waits for it, and then changes it."""
+def test_a_ticket_edited_while_its_line_may_be_sent_has_one_line(harness: NotifierHarness, how: str) -> None:
+    """It is unknown whether the first line arrived: the second waits, and then updates the first."""
     ticket = Ticket(harness)
     ticket.settle("billing")
     harness.workspace.fail("chat.postMessage", how=how)
@@ -74,10 +74,8 @@ def test_a_ticket_that_is_edited_while_its_line_is_unsure_has_one(harness: Notif
 
 
 @pytest.mark.parametrize("how", HOWS)
-def test_a_ticket_that_is_deleted_while_its_line_is_unsure_has_none(
-    harness: NotifierHarness, how: str
-) -> None:
-    """What arrived after all is taken away; what did not is not sent."""
+def test_a_ticket_deleted_while_its_line_may_be_sent_has_no_line(harness: NotifierHarness, how: str) -> None:
+    """A line that arrived is deleted; one that did not is not sent."""
     ticket = Ticket(harness)
     ticket.settle("billing")
     harness.workspace.fail("chat.postMessage", how=how)

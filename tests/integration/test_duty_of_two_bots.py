@@ -1,4 +1,4 @@
-"""A model on duty in two bots on one PostgreSQL: each ticket has one entry and one line, also where the bot that speaks is killed.
+"""A model on duty in two bots on one PostgreSQL: each ticket has one entry and one line, even when the leader is killed.
 
 Real processes, a real PostgreSQL, a real (tiny) model and the local workspace; both bots read the channel and a file of
 tickets, and both answer. They are killed by SIGKILL: once in the worst moment of a send, once while holding the lease.
@@ -41,7 +41,7 @@ LEASE_S = float(os.environ.get("DUTY_LEASE_S", "3"))  # the product's is 30
 
 
 @dataclass
-class Stand:
+class TwoBots:
     """PostgreSQL, the workspace, the served version, and the bots by name."""
 
     ledger: Ledger
@@ -49,34 +49,34 @@ class Stand:
     workspace: Playground
     place: Path
     file: Path
-    bots: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+    processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
 
     def start(self, name: str, die_at: int = 0) -> None:
-        """A bot of this name, at work."""
+        """Starts a bot of this name."""
         words = [name, self.url, str(self.place), self.workspace.api_url, self.workspace.bot_token]
         command = [sys.executable, "-m", "tests.integration.duty_bot", *words, str(LEASE_S), str(die_at)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         bot = subprocess.Popen(
             [*command, str(self.file)], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
         )
-        self.bots[name] = bot
+        self.processes[name] = bot
         assert bot.stdout is not None
         assert bot.stdout.readline() == "ready\n"
 
     def stop(self) -> None:
-        """Ends every bot."""
-        for bot in self.bots.values():
+        """Stops every bot."""
+        for bot in self.processes.values():
             bot.kill()
             bot.wait()
 
-    def speaker(self) -> str:
-        """Who holds the lease."""
+    def leader(self) -> str:
+        """The holder of the lease."""
         with self.ledger.engine.connect() as connection:
             query = "select holder from leases where name = 'voice'"
             return str(connection.exec_driver_sql(query).scalar() or "")
 
     def lines(self) -> Counter[str]:
-        """How often each ticket's line stands in the channel and its threads, by the ticket's key."""
+        """The number of lines of each ticket in the channel and its threads, by the ticket's key."""
         ravi = Person(self.workspace.url, "ravi")
         messages: dict[str, Any] = {}
         for message in ravi.messages(CHANNEL):
@@ -88,7 +88,7 @@ class Stand:
 
 
 @pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
+def bots(tmp_path: Path) -> Iterator[TwoBots]:
     """In a short path (a Unix socket's path is limited)."""
     pytest.importorskip("psycopg", reason="pip install 'trainwise[postgres]'")
     if find_programs() is None:
@@ -106,17 +106,17 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
         url = server.url_at(server.port)
         ledger = Ledger(url)
         cleanup.callback(ledger.close)
-        here = Stand(ledger, url, workspace, tmp_path / "serving", tmp_path / "tickets.jsonl")
+        here = TwoBots(ledger, url, workspace, tmp_path / "serving", tmp_path / "tickets.jsonl")
         here.file.touch()
         cleanup.callback(here.stop)
         yield here
 
 
-def test_each_ticket_has_one_entry_and_one_line_whoever_is_killed(stand: Stand) -> None:
-    """Sixty tickets in the channel and thirty in a file; the bot that speaks dies twice, and comes back."""
+def test_each_ticket_has_one_entry_and_one_line_whoever_is_killed(bots: TwoBots) -> None:
+    """Sixty tickets in the channel and thirty in a file; the leader is killed twice and restarted."""
     now = time.time()
     watch = duty.open_watch(
-        stand.ledger.engine,
+        bots.ledger.engine,
         Watch(
             "",
             CHANNEL,
@@ -134,32 +134,34 @@ def test_each_ticket_has_one_entry_and_one_line_whoever_is_killed(stand: Stand) 
             f"{now:.6f}",
         ),
     )
-    maya, texts = Person(stand.workspace.url, "maya"), iter(tickets(90, seed=5).texts)
-    stand.start("one", die_at=7)
-    until(lambda: stand.speaker() == "one", 20)
-    until(lambda: file_place(stand.ledger.engine, watch.id, str(stand.file)), 30)
-    stand.start("two")
+    maya, texts = Person(bots.workspace.url, "maya"), iter(tickets(90, seed=5).texts)
+    bots.start("one", die_at=7)
+    until(lambda: bots.leader() == "one", 20)
+    until(lambda: file_place(bots.ledger.engine, watch.id, str(bots.file)), 30)
+    bots.start("two")
     stamps = [maya.say(CHANNEL, next(texts))["ts"] for _ in range(30)]
-    append(stand.file, texts, 0, 15)
-    assert stand.bots["one"].wait(60) == -9, "killed with a message in Slack that the ledger does not know"
-    until(lambda: stand.speaker() == "two", 60 + LEASE_S)
-    stand.start("one")
+    append(bots.file, texts, 0, 15)
+    assert bots.processes["one"].wait(60) == -9, (
+        "killed with a message in Slack that the ledger does not know"
+    )
+    until(lambda: bots.leader() == "two", 60 + LEASE_S)
+    bots.start("one")
     stamps += [maya.say(CHANNEL, next(texts))["ts"] for _ in range(10)]
-    until(lambda: len(stand.lines()) >= 20, 60)
-    stand.bots["two"].kill()
+    until(lambda: len(bots.lines()) >= 20, 60)
+    bots.processes["two"].kill()
     stamps += [maya.say(CHANNEL, next(texts))["ts"] for _ in range(20)]
-    append(stand.file, texts, 15, 30)
-    until(lambda: stand.speaker() == "one", 60 + LEASE_S)
-    stand.start("two")
+    append(bots.file, texts, 15, 30)
+    until(lambda: bots.leader() == "one", 60 + LEASE_S)
+    bots.start("two")
     keys = {f"{CHANNEL}:{ts}" for ts in stamps} | {f"api:{number}" for number in range(30)}
-    until(lambda: is_done(stand, watch, len(keys)), 120 + 3 * LEASE_S)
+    until(lambda: is_done(bots, watch, len(keys)), 120 + 3 * LEASE_S)
     time.sleep(2.0)  # for a second line that would come
-    entries = duty.tickets_of(stand.ledger.engine, watch.id)
+    entries = duty.tickets_of(bots.ledger.engine, watch.id)
     assert Counter(one.key for one in entries) == dict.fromkeys(keys, 1)
     assert {one.state for one in entries} <= {duty.ANSWERED, duty.ABSTAINED}
     assert sorted(one.place or 0 for one in entries) == list(range(1, 91))
     expected = {f"{line_key(watch.id, key)}:0": 1 for key in keys}
-    lines = stand.lines()
+    lines = bots.lines()
     assert {key: lines[key] for key in lines if key.startswith("duty:")} == expected
     notes = [key for key in lines if key.startswith("duty-note:")]
     assert len(notes) == 1, "the line that is no ticket is told once"
@@ -167,7 +169,7 @@ def test_each_ticket_has_one_entry_and_one_line_whoever_is_killed(stand: Stand) 
 
 
 def append(file: Path, texts: Iterator[str], first: int, end: int) -> None:
-    """So many tickets at the end of the file, and at first a line that is none."""
+    """Appends the tickets `first` to `end` to the file, after one bad line."""
     with file.open("a") as stream:
         if not first:
             stream.write("no ticket\n")
@@ -175,9 +177,9 @@ def append(file: Path, texts: Iterator[str], first: int, end: int) -> None:
             stream.write(json.dumps({"id": number, "text": next(texts)}) + "\n")
 
 
-def is_done(stand: Stand, watch: Watch, count: int) -> bool:
-    """Whether so many tickets are settled and nothing is owed."""
-    with stand.ledger.engine.connect() as connection:
+def is_done(bots: TwoBots, watch: Watch, count: int) -> bool:
+    """Whether `count` tickets are answered and the outbox is empty."""
+    with bots.ledger.engine.connect() as connection:
         debts = connection.exec_driver_sql("select count(*) from posts where done_at is null").scalar_one()
-    entries = duty.tickets_of(stand.ledger.engine, watch.id)
+    entries = duty.tickets_of(bots.ledger.engine, watch.id)
     return not debts and len([one for one in entries if one.state != duty.WAITING]) >= count

@@ -1,4 +1,4 @@
-"""The fault matrix in its short form: real processes, eight plugs, nothing lost and nothing doubled."""
+"""The short form of the fault matrix: real processes, eight faults, nothing lost and nothing doubled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.integration
 
 
-def test_eight_plugs_pulled_lose_and_double_nothing(embed_cache: Path) -> None:
+def test_eight_faults_lose_and_double_nothing(embed_cache: Path) -> None:
     """benchmarks/faults.py --quick, as the README tells people to run it; the whole matrix is in docs/reliability.md."""
     command = [sys.executable, "benchmarks/faults.py", "--quick", "--no-baseline", "--json"]
     command += ["--cache", str(embed_cache)]

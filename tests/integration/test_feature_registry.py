@@ -23,7 +23,7 @@ DICE = {"command": "/dice", "description": "Roll a die.", "should_escape": True}
 
 @pytest.fixture(scope="module")
 def maya(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[Person]:
-    """A person in a workspace whose app has one feature more."""
+    """A person in a workspace whose app has one more feature."""
     home: Path = tmp_path_factory.mktemp("features")
     manifest = copy.deepcopy(MANIFEST)
     manifest["features"]["slash_commands"].append(DICE)
@@ -39,8 +39,8 @@ def test_command_button_and_form_work_end_to_end(maya: Person) -> None:
     appears(maya, lambda: maya.submit(form, {"sides": "20"}), "maya rolls 20 sides")
 
 
-def test_what_the_form_refuses_is_said_to_the_person_alone(maya: Person) -> None:
-    """The feature raises a BotError and nothing else; the edges do the rest."""
+def test_an_error_of_the_form_is_shown_to_the_person_alone(maya: Person) -> None:
+    """The feature only raises a BotError; PrivateErrorReport shows it."""
     message = appears(maya, lambda: maya.command("/dice"), "A die is ready")
     maya.click(CHANNEL, message["ts"], "dice_roll")
     form = maya.wait_view(title="Roll a die")

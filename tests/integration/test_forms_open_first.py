@@ -1,4 +1,4 @@
-"""With a Slack that takes five seconds to say who somebody is, each form takes its trigger in time and comes all the same."""
+"""Each form opens in time, even when Slack takes five seconds to describe the person."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ REAL = {
     "home_finetune": "Fine-tune",
     "home_measure": "Measure it",
 }
-"""Buttons whose form needs no job, card or admin; the others' forms say what is missing."""
+"""Buttons whose form needs no job, card or admin; the forms of the other buttons show what is missing."""
 
 
 @pytest.fixture(scope="module")
 def slack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHarness]:
-    """The app, and a person for each form, whom it does not know yet."""
+    """The app, and one person per form whom it has not looked up yet."""
     home = tmp_path_factory.mktemp("forms")
     with open_slack(home, load_embedder(home / "cache")) as running:
         yield running
 
 
 def payloads(slack: SlackHarness) -> dict[str, tuple[dict[str, Any], str]]:
-    """By name: what a person presses or types, and the title of the form that comes."""
+    """By name: the payload of a button or command, and the title of its form."""
     bodies: dict[str, tuple[dict[str, Any], str]] = {}
 
     def person() -> str:
@@ -81,8 +81,8 @@ def payloads(slack: SlackHarness) -> dict[str, tuple[dict[str, Any], str]]:
     return bodies
 
 
-def test_each_form_opens_before_slack_has_said_who_asks(slack: SlackHarness) -> None:
-    """A form that says "one moment" takes the trigger; the form, or why there is none, takes its place; every ack is in time."""
+def test_each_form_opens_before_slack_has_described_the_person(slack: SlackHarness) -> None:
+    """A waiting form uses the trigger; the form, or an error, replaces it; every ack is in time."""
     bodies = payloads(slack)
     since = slack.calls()
     slack.workspace.fail("users.info", times=3 * len(bodies), how=f"slow:{SLOW_S}")
@@ -122,8 +122,8 @@ def test_each_form_opens_before_slack_has_said_who_asks(slack: SlackHarness) -> 
     }
 
 
-def test_every_listener_with_a_trigger_is_known_as_one_of_a_form() -> None:
-    """Read in the source: whoever uses a trigger id and is registered for a button, command or shortcut."""
+def test_every_listener_that_uses_a_trigger_is_listed_as_one_with_a_form() -> None:
+    """The source shows which listeners of buttons, commands and shortcuts use a trigger id."""
     doors = BUTTONS | SHORTCUTS | set(COMMANDS)
     missing = []
     for file in FEATURES.glob("*.py"):

@@ -18,12 +18,12 @@ from bot.playground import Person
 from bot.playground.patience import cpu_share
 from bot.playground.state.seed import MAYA
 from bot.slack.app import slack_client
-from bot.slack.features.finetune import filled_form as finetune_form
-from bot.slack.features.measure import filled_form as measure_form
+from bot.slack.features.finetune import build_form as finetune_form
+from bot.slack.features.measure import build_form as measure_form
 from bot.slack.permissions import Permissions
 from bot.slack.services import Services
 from bot.slack.ui.blocks import field, file_input, modal, option, select, text_input
-from bot.slack.ui.forms import Memory, dataset_modal
+from bot.slack.ui.forms import FormMetadata, dataset_modal
 from bot.slack.users import Users
 from rag.search.embedding import load_embedder
 from tests.integration.conftest import few_tickets, until
@@ -109,7 +109,9 @@ def _no_faults_left(slack: SlackHarness) -> Iterator[None]:
 
 def generic(callback_id: str) -> Json:
     """A form with one field of each kind that ours have, about a job that there is not."""
-    memory = Memory(CHANNEL, "1.000001", "ABCD2345:K1" if callback_id == "duty_queue" else "ABCD2345").pack()
+    memory = FormMetadata(
+        CHANNEL, "1.000001", "ABCD2345:K1" if callback_id == "duty_queue" else "ABCD2345"
+    ).pack()
     choices = select("queue", [option("One", "0"), option("Two", "1")])
     fields = [
         field("text", "Words", text_input("text"), optional=True),
@@ -153,7 +155,7 @@ def test_each_form_of_somebody_not_known_yet_is_acknowledged_and_ends(slack: Sla
 
 def test_what_was_wrong_is_said_above_the_form_and_it_can_be_sent_again(slack: SlackHarness) -> None:
     """Nothing has to be typed twice: put right and sent again it is a job, one however often the button is pressed."""
-    visitor = Visitor(slack, measure_form(slack.services, Memory(OPEN_CHANNEL), {}))
+    visitor = Visitor(slack, measure_form(slack.services, FormMetadata(OPEN_CHANNEL), {}))
     slow_down(slack, "users.info")
     assert visitor.send({"target": "5", "volume": "700"}) == {"ok": True}
     assert visitor.send({"target": "90"}) == {"ok": True}  # pressed again meanwhile: it counts once
@@ -170,7 +172,7 @@ def test_what_was_wrong_is_said_above_the_form_and_it_can_be_sent_again(slack: S
 
 def test_a_refusal_that_waits_for_slack_brings_the_form_back(slack: SlackHarness) -> None:
     """Whoever may launch is in a user group, and Slack takes five seconds to say who that is."""
-    visitor = Visitor(slack, finetune_form(slack.services, Memory(CHANNEL), {}))
+    visitor = Visitor(slack, finetune_form(slack.services, FormMetadata(CHANNEL), {}))
     slack.services.users.person(visitor.id)
     slow_down(slack, "usergroups.users.list")
     assert visitor.send({"budget_usd": "4"}) == {"ok": True}
@@ -184,7 +186,7 @@ def test_a_refusal_that_waits_for_slack_brings_the_form_back(slack: SlackHarness
 def test_a_launch_under_a_slow_slack_is_one_job_and_is_said(slack: SlackHarness, clock: Time) -> None:
     """Maya is in the group; she presses twice."""
     clock.shift_s += 3600
-    maya = Visitor(slack, finetune_form(slack.services, Memory(CHANNEL), {}), MAYA)
+    maya = Visitor(slack, finetune_form(slack.services, FormMetadata(CHANNEL), {}), MAYA)
     slow_down(slack, "users.info")
     slow_down(slack, "usergroups.users.list")
     assert maya.send({}) == {"ok": True}
@@ -195,7 +197,7 @@ def test_a_launch_under_a_slow_slack_is_one_job_and_is_said(slack: SlackHarness,
 
 def test_a_file_arrives_although_nobody_knew_who_sent_it(slack: SlackHarness) -> None:
     """Its columns are asked for in the form that waited."""
-    adder = Visitor(slack, dataset_modal(Memory(CHANNEL)))
+    adder = Visitor(slack, dataset_modal(FormMetadata(CHANNEL)))
     file = adder.person.upload(None, "tickets.csv", few_tickets(20))["file"]
     slow_down(slack, "users.info")
     values = {"file": [file["id"]], "name": "late-tickets", "licence": "ours"}
@@ -205,7 +207,7 @@ def test_a_file_arrives_although_nobody_knew_who_sent_it(slack: SlackHarness) ->
 
 def test_nobody_is_let_in_who_stays_unknown(slack: SlackHarness) -> None:
     """Slack never says who it is: the form comes back as it was sent, and nothing was done."""
-    visitor = Visitor(slack, measure_form(slack.services, Memory(OPEN_CHANNEL), {}))
+    visitor = Visitor(slack, measure_form(slack.services, FormMetadata(OPEN_CHANNEL), {}))
     slack.workspace.fail("users.info", times=2, how=f"slow:{SLOW_S} error:user_not_found")
     assert visitor.send({"target": "90", "volume": "700"}) == {"ok": True}
     outcome = visitor.outcome()

@@ -1,4 +1,4 @@
-"""The five things to press in Home: each opens what it says; who may not is told so in the same place."""
+"""The five buttons of Home: each opens its form; a person without permission gets the reason there."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RAVI = "U0RAVI00001"
 
 @pytest.fixture
 def press(maya: Person) -> Callable[[str], dict[str, Any]]:
-    """Presses a button of Home and gives the form that opens."""
+    """Presses a button of Home and returns the form that opens."""
 
     def press(action_id: str) -> dict[str, Any]:
         home = maya.wait_home(lambda view: "Queue" in text_of(view))
@@ -37,8 +37,8 @@ def press(maya: Person) -> Callable[[str], dict[str, Any]]:
     return press
 
 
-def test_home_has_five_things_to_press(maya: Person) -> None:
-    """The first row, in this order; the rest stands below."""
+def test_home_has_five_buttons(maya: Person) -> None:
+    """They are the first row, in this order."""
     home = maya.wait_home(lambda view: "Queue" in text_of(view))
     rows = [block["elements"] for block in home["blocks"] if block["type"] == "actions"]
     assert [button["text"]["text"] for button in rows[0]] == [
@@ -122,10 +122,10 @@ def strict_slack(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Ite
         ("home_finetune", "Only some people may launch jobs"),
     ],
 )
-def test_who_may_not_is_told_where_they_pressed(
+def test_a_denied_person_gets_the_reason_over_home(
     strict_slack: SlackHarness, action_id: str, refusal: str
 ) -> None:
-    """A form over Home with the reason and whom to ask; who may gets the form itself."""
+    """A modal over Home names the reason and a contact; a permitted person gets the form."""
     for name, expected in (("maya", refusal), ("ravi", "")):
         person = strict_slack.person(name)
         home = person.wait_home(lambda view: "Queue" in text_of(view))

@@ -1,4 +1,4 @@
-"""Every door to an answer, opened as a person opens it: mention, DM, command, shortcut, buttons, home."""
+"""Every way to get an answer, as a person uses it: mention, DM, command, shortcut, buttons, home."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ask(person: Person, question: str = HELP_CENTER) -> dict[str, Any]:
     return answer(person, message["ts"])
 
 
-def test_the_buttons_of_an_answer_open_what_is_behind_it(stack: LocalStack, maya: Person) -> None:
+def test_the_buttons_of_an_answer_open_its_details(stack: LocalStack, maya: Person) -> None:
     """Why, what would change it, the passage of a source, and the form of a measurement."""
     card = ask(maya)
     assert "RAG" in text_of(card)
@@ -48,7 +48,7 @@ def test_the_buttons_of_an_answer_open_what_is_behind_it(stack: LocalStack, maya
 
 
 def test_a_thumb_down_asks_why_and_keeps_the_reason(stack: LocalStack, maya: Person) -> None:
-    """The last row kept for the answer carries the thumb and the words."""
+    """The last stored row of the answer has the thumb and the reason."""
     card = ask(maya)
     maya.click(CHANNEL, card["ts"], "feedback", "good")
     maya.click(CHANNEL, card["ts"], "feedback", "bad")
@@ -86,7 +86,7 @@ def test_the_messages_tab_offers_questions_to_start_from(stack: LocalStack, maya
 
 
 def test_the_command_asks_in_the_channel_and_helps_when_it_is_empty(maya: Person) -> None:
-    """With words: a public question and its answer in the thread; without: what to write, for one person."""
+    """With text it posts the question and answers in the thread; without text it shows one person what to write."""
     assert "/should-i-train our help center" in private_reply(
         maya, lambda: maya.command("/should-i-train", "  ")
     )
@@ -103,8 +103,8 @@ def test_the_shortcut_answers_under_the_message_it_was_used_on(maya: Person, rav
     assert answer(maya, text["ts"])
 
 
-def test_a_pressed_follow_up_is_a_reply_and_counts_once(maya: Person, ravi: Person) -> None:
-    """The option stands in the thread under the presser's name and gets its answer; a second press is told."""
+def test_a_pressed_follow_up_is_posted_as_a_reply_once(maya: Person, ravi: Person) -> None:
+    """The option is posted under the person's name and answered; a second press is refused."""
     card = ask(maya, "should we train a model?")
     thread = card["thread_ts"]
     maya.click(CHANNEL, card["ts"], "follow_up:0")
@@ -116,7 +116,7 @@ def test_a_pressed_follow_up_is_a_reply_and_counts_once(maya: Person, ravi: Pers
 
 
 def test_a_reply_in_a_known_thread_needs_no_mention(maya: Person, ravi: Person) -> None:
-    """Anybody goes on; what is said to a colleague is left alone, and so are threads of others."""
+    """Anybody may continue the thread; replies to a colleague and threads of others are ignored."""
     card = ask(maya)
     thread = card["thread_ts"]
     ravi.say(CHANNEL, "It is the tone that is wrong, the facts are right.", thread_ts=thread)
@@ -142,7 +142,7 @@ def test_messages_of_one_thread_are_answered_in_order(stack: LocalStack, maya: P
 
 
 def test_an_event_delivered_three_times_is_answered_once(stack: LocalStack, maya: Person) -> None:
-    """Slack repeats what it believes unacknowledged, as mention and as message."""
+    """Slack redelivers an event as mention and as message."""
     question = maya.say(CHANNEL, f"{MENTION} {HELP_CENTER}")
     answer(maya, question["ts"])
     mine = [e["event_id"] for e in stack.workspace.state()["events"][-6:]]
@@ -158,8 +158,8 @@ def test_an_event_delivered_three_times_is_answered_once(stack: LocalStack, maya
     assert follow["ts"] < answers(maya, question["ts"])[1]["ts"]
 
 
-def test_a_hang_up_of_one_socket_is_no_gap(stack: LocalStack, maya: Person) -> None:
-    """The other takes what comes; what was sent is delivered once."""
+def test_a_disconnect_of_one_socket_loses_nothing(stack: LocalStack, maya: Person) -> None:
+    """The other socket receives the events, each once."""
     until(lambda: stack.workspace.state()["sockets"] == 2)
     stack.workspace.disconnect("none", close=True, most=1)
     count = len(stack.workspace.state()["delivered"])
@@ -171,7 +171,7 @@ def test_a_hang_up_of_one_socket_is_no_gap(stack: LocalStack, maya: Person) -> N
 
 
 def test_stop_ends_the_answer_that_is_being_made(stack: LocalStack, maya: Person) -> None:
-    """While Slack is slow the button is there and is pressed; the thread says so and takes the next question."""
+    """The button is pressed while Slack is slow; the thread shows the stop and takes the next question."""
     stack.workspace.fail("chat.startStream", how="slow")
     question = maya.say(CHANNEL, f"{MENTION} {HELP_CENTER}")
     until(lambda: maya.sees_stop(CHANNEL, question["ts"]))
@@ -183,7 +183,7 @@ def test_stop_ends_the_answer_that_is_being_made(stack: LocalStack, maya: Person
     assert answer(maya, question["ts"])
 
 
-def test_a_file_of_tickets_gets_the_way_to_train_on_it(maya: Person) -> None:
+def test_a_file_of_tickets_gets_a_hint_how_to_train_on_it(maya: Person) -> None:
     """Sent to the bot, alone or with a question; the question is answered as well."""
     table = b"text,label\nmy invoice is wrong,billing\n"
     alone = private_reply(maya, lambda: maya.upload("@trainwise", "tickets.csv", table), "@trainwise")

@@ -1,4 +1,4 @@
-"""A job's life from its buttons: form, card, cancel, pause, retry, approval, Redis away, bot restarted."""
+"""A job's life cycle in Slack: form, card, cancel, pause, retry, approval, Redis down, bot restarted."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ def test_the_form_names_the_wrong_field_and_starts_the_right_job_once(ravi: Pers
     assert "History" in text_of(ravi.wait_view())
 
 
-def test_a_running_job_and_one_in_line_are_cancelled_paused_and_taken_up(ravi: Person, maya: Person) -> None:
-    """Only its person (or an admin) may; in line at once, running within seconds; each report says so."""
+def test_running_and_queued_jobs_are_cancelled_paused_and_resumed(ravi: Person, maya: Person) -> None:
+    """Only the requester or an admin may; a queued job changes at once, a running one within seconds."""
     first, second, third = (launch(ravi, LONG) for _ in range(3))
     shows(ravi, first, "Training")
     assert "Only ravi or an admin" in private_reply(maya, lambda: press(maya, second, "job_cancel"))
@@ -113,8 +113,8 @@ def test_a_running_job_and_one_in_line_are_cancelled_paused_and_taken_up(ravi: P
     until(lambda: "cancelled" in thread(ravi, first).lower())
 
 
-def test_training_is_ended_early_and_goes_on_for_two_more_epochs(ravi: Person) -> None:
-    """The best weights so far are reported; the button then makes one new job that takes up the last checkpoint."""
+def test_training_is_ended_early_and_continued_for_two_more_epochs(ravi: Person) -> None:
+    """The report has the best weights so far; the button launches one new job from the last checkpoint."""
     job = launch(ravi, f"{DATASET} lora epochs=98 budget=20 patience=90")
     until(lambda: "Stop here" in str(card_of(ravi, job)["blocks"]), 90)
     press(ravi, job, "job_finish")
@@ -174,25 +174,23 @@ def test_a_large_budget_needs_a_second_person(ravi: Person, ana: Person) -> None
     assert "use the small budget" in text_of(shows(ravi, other, "Not approved"))
 
 
-def test_a_job_launched_while_redis_is_away_is_kept_and_goes_out_later(
-    stack: LocalStack, ravi: Person
-) -> None:
-    """The card says what it waits for; the form is taken all the same; the job runs when Redis is back."""
-    stack.lose_redis()
+def test_a_job_launched_while_redis_is_down_runs_later(stack: LocalStack, ravi: Person) -> None:
+    """The form is accepted, the card shows what the job waits for, and the job runs when Redis is back."""
+    stack.kill_redis()
     try:
         job = launch(ravi, QUICK)
         shows(ravi, job, "goes out when Redis is back")
         assert "Redis is away" in text_of(ravi.wait_home(lambda view: "Redis is away" in text_of(view)))
     finally:
-        stack.bring_redis_back()
+        stack.restart_redis()
     until(lambda: "Queued" not in text_of(card_of(ravi, job)))
     assert "Redis" not in text_of(card_of(ravi, job))
     press(ravi, job, "job_cancel")
     shows(ravi, job, "Cancelled")
 
 
-def test_a_bot_that_was_away_catches_up(stack: LocalStack, maya: Person, ravi: Person) -> None:
-    """Threads go on, old buttons work, and the card of a job that ended meanwhile is brought up to date."""
+def test_a_restarted_bot_catches_up(stack: LocalStack, maya: Person, ravi: Person) -> None:
+    """Threads continue, old buttons work, and the card of a job that ended meanwhile is updated."""
     question = maya.say(CHANNEL, f"{MENTION} our help center changes every week, should we fine-tune?")
     card = answer(maya, question["ts"])
     job = launch(ravi, QUICK)

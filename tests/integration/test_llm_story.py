@@ -1,4 +1,4 @@
-"""The bot in the local workspace with a language model behind OPENAI_BASE_URL: phrased, cited, and never at its mercy."""
+"""The bot in the local workspace with a language model behind OPENAI_BASE_URL, and without it after its failure."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def verdict_of(maya: Person, channel: str = CHANNEL) -> dict[str, Any]:
     ) | {"thread": question["ts"]}
 
 
-def test_a_verdict_is_measured_and_decided_anew(maya: Person, stack: LocalStack) -> None:
+def test_a_measurement_updates_the_verdict(maya: Person, stack: LocalStack) -> None:
     """The form comes filled from the question; the report with its picture follows in the thread; the card's
     verdict then rests on what was measured."""
     card = verdict_of(maya)
@@ -133,7 +133,7 @@ def test_a_measurement_is_cancelled_from_its_card(maya: Person) -> None:
 
 
 def test_a_question_that_begins_with_measure_is_a_question(maya: Person) -> None:
-    """Words that are no order are answered like any question."""
+    """Text that is no command is answered like any question."""
     maya.command("/should-i-train", "measure how good our replies are before we fine-tune?", CHANNEL)
     question = maya.wait_message(
         CHANNEL, lambda m: "asks: measure how good" in message_text(m).replace("*", ""), 20

@@ -1,4 +1,4 @@
-"""What the ledger owes to Slack, against a workspace that loses answers, limits, refuses and closes channels."""
+"""The notifier against a workspace that loses answers, applies rate limits, refuses calls and closes channels."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import logging
 
 import pytest
 
-from bot.slack.delivery.notifier import TOKEN_S
+from bot.slack.delivery.notifier import TOKEN_RETRY_S
 from tests.integration.notifier_harness import CHANNEL, REPORT, NotifierHarness, text_of
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.mark.parametrize("how", ["accepted_drop", "accepted_500", "drop", "500"])
-def test_a_report_whose_answer_was_lost_stands_once(harness: NotifierHarness, how: str) -> None:
-    """Accepted or not, the notifier looks for the message's key before it sends it again."""
+def test_a_report_is_posted_once_when_slacks_answer_is_lost(harness: NotifierHarness, how: str) -> None:
+    """Whether Slack accepted the message or not, the notifier searches its key before it sends it again."""
     job = harness.submit()
     harness.notifier.work_once()
     harness.finish(job)
@@ -28,10 +28,10 @@ def test_a_report_whose_answer_was_lost_stands_once(harness: NotifierHarness, ho
 
 
 @pytest.mark.parametrize("how", ["accepted_drop", "500"])
-def test_a_card_whose_answer_was_lost_stands_once_also_after_a_restart(
+def test_a_card_is_posted_once_when_slacks_answer_is_lost_even_after_a_restart(
     harness: NotifierHarness, how: str
 ) -> None:
-    """The first card is looked for when its send was unsure, by this bot or by the one before it."""
+    """After a send with unknown outcome the next bot searches the card before it posts one."""
     job = harness.submit()
     harness.workspace.fail("chat.postMessage", how=how)
     harness.notifier.work_once()
@@ -41,8 +41,8 @@ def test_a_card_whose_answer_was_lost_stands_once_also_after_a_restart(
     assert "Queued" in text_of(harness.card(job))
 
 
-def test_a_rate_limit_is_waited_for_as_long_as_slack_says(harness: NotifierHarness) -> None:
-    """After a 429 nothing is tried before Retry-After; then the card goes out."""
+def test_the_notifier_waits_for_the_retry_after_of_a_rate_limit(harness: NotifierHarness) -> None:
+    """After a 429 the notifier makes no call before Retry-After; then it posts the card."""
     harness.workspace.set_rates({"chat.postMessage": 2}, enforce=True)
     jobs = [harness.submit() for _ in range(3)]
     harness.notifier.work_once()
@@ -56,8 +56,8 @@ def test_a_rate_limit_is_waited_for_as_long_as_slack_says(harness: NotifierHarne
     assert all(harness.card(job) for job in jobs)
 
 
-def test_progress_comes_at_most_every_three_seconds(harness: NotifierHarness) -> None:
-    """Fifty steps in ten seconds are four changes of the card; the end is shown at once."""
+def test_a_card_changes_at_most_every_three_seconds(harness: NotifierHarness) -> None:
+    """Fifty steps in ten seconds change the card four times; the job's end changes it at once."""
     job = harness.submit()
     harness.notifier.work_once()
     harness.event(job, "phase", phase="training")
@@ -75,8 +75,8 @@ def test_progress_comes_at_most_every_three_seconds(harness: NotifierHarness) ->
 
 
 @pytest.mark.parametrize("do", ["archive", "remove"])
-def test_a_job_whose_channel_is_closed_goes_on_with_its_launcher(harness: NotifierHarness, do: str) -> None:
-    """Told once and why; the card stays current and the report with its picture comes there."""
+def test_a_job_moves_to_its_requester_when_its_channel_is_closed(harness: NotifierHarness, do: str) -> None:
+    """The requester is told once and why; the card, the report and its picture go to their direct messages."""
     job = harness.submit()
     harness.notifier.work_once()
     harness.workspace.channel(CHANNEL, do)
@@ -95,9 +95,9 @@ def test_a_job_whose_channel_is_closed_goes_on_with_its_launcher(harness: Notifi
     assert sum(bool(m.get("files")) for m in thread) == 1
 
 
-def test_many_jobs_move_to_their_launcher_at_slacks_pace(harness: NotifierHarness) -> None:
-    """Twelve jobs in a channel where people from outside read: each is told of once, and nothing is refused for haste."""
-    harness.notifier.keeps_out = lambda channel: channel == CHANNEL
+def test_many_jobs_move_to_their_requester_within_the_rate_limit(harness: NotifierHarness) -> None:
+    """Twelve jobs in a channel with external readers: the requester is told once of each, and Slack refuses no call."""
+    harness.notifier.is_closed_to_jobs = lambda channel: channel == CHANNEL
     jobs = [harness.submit() for _ in range(12)]
     harness.workspace.set_rates(enforce=True)
     for _ in range(40):
@@ -108,10 +108,10 @@ def test_many_jobs_move_to_their_launcher_at_slacks_pace(harness: NotifierHarnes
         assert len(harness.bot_messages(f"Job `{job.id}` goes on", "@trainwise")) == 1
 
 
-def test_a_report_that_cannot_be_drawn_is_still_reported_and_holds_up_no_other(
+def test_a_malformed_report_is_posted_as_text_and_delays_no_other(
     harness: NotifierHarness,
 ) -> None:
-    """A report of any shape ends as a sentence; the next job's report comes all the same."""
+    """A report with wrong types becomes a sentence; the next job's report is posted normally."""
     odd, fine = harness.submit(), harness.submit()
     harness.notifier.work_once()
     harness.event(odd, "finished", report={**REPORT, "systems": 7, "confused": "x"}, plots={})
@@ -122,8 +122,8 @@ def test_a_report_that_cannot_be_drawn_is_still_reported_and_holds_up_no_other(
     assert len(harness.thread(fine, "Majority class")) == 1
 
 
-def test_pictures_that_fail_come_later_and_the_report_stands_once(harness: NotifierHarness) -> None:
-    """Two failed uploads, then one that works."""
+def test_failed_pictures_are_uploaded_later_and_the_report_is_posted_once(harness: NotifierHarness) -> None:
+    """Two uploads fail, the third succeeds."""
     job = harness.submit()
     harness.notifier.work_once()
     harness.finish(job)
@@ -134,7 +134,7 @@ def test_pictures_that_fail_come_later_and_the_report_stands_once(harness: Notif
     assert sum(bool(m.get("files")) for m in harness.ravi.messages(CHANNEL, harness.card(job)["ts"])) == 1
 
 
-def test_pictures_that_never_come_are_named(harness: NotifierHarness) -> None:
+def test_a_line_names_pictures_that_could_not_be_uploaded(harness: NotifierHarness) -> None:
     """After three tries a line in the thread says that they are missing and why."""
     job = harness.submit()
     harness.notifier.work_once()
@@ -147,29 +147,29 @@ def test_pictures_that_never_come_are_named(harness: NotifierHarness) -> None:
     assert harness.ledger.due_posts(harness.now + 1e6) == []
 
 
-def test_a_revoked_token_is_said_once_and_nothing_is_lost(
+def test_a_revoked_token_is_logged_once_and_nothing_is_lost(
     harness: NotifierHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One line in the log says what to do; card and report go out once the token works again."""
+    """One log line says what to do; card and report are posted when the token works again."""
     job = harness.submit()
     harness.notifier.work_once()
     harness.workspace.revoke("bot")
     harness.finish(job)
     with caplog.at_level(logging.WARNING):
         for _ in range(5):
-            harness.later(TOKEN_S + 1)
+            harness.later(TOKEN_RETRY_S + 1)
         errors = [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR]
         assert len(errors) == 1
         assert "token_revoked" in errors[0]
         assert "SLACK_BOT_TOKEN" in errors[0]
         harness.workspace.revoke("none")
-        harness.later(TOKEN_S + 1)
-        harness.later(TOKEN_S + 1)
+        harness.later(TOKEN_RETRY_S + 1)
+        harness.later(TOKEN_RETRY_S + 1)
     assert "Done" in text_of(harness.card(job))
     assert len(harness.thread(job, "Majority class")) == 1
 
 
-def test_a_card_that_someone_deleted_is_posted_anew(harness: NotifierHarness) -> None:
+def test_a_deleted_card_is_posted_again(harness: NotifierHarness) -> None:
     """The job keeps one card, the new one."""
     job = harness.submit()
     harness.notifier.work_once()
@@ -182,8 +182,8 @@ def test_a_card_that_someone_deleted_is_posted_anew(harness: NotifierHarness) ->
     assert harness.ledger.job(job.id).card_ts == harness.card(job)["ts"]
 
 
-def test_a_waiting_card_says_that_the_queue_is_away_and_that_it_is_back(harness: NotifierHarness) -> None:
-    """Nothing of the job changes when Redis goes; its card does, both ways."""
+def test_a_waiting_card_shows_when_the_queue_is_down_and_when_it_is_back(harness: NotifierHarness) -> None:
+    """The job does not change when Redis goes down or comes back; its card does."""
     job = harness.submit()
     harness.notifier.work_once()
     harness.queue = False
@@ -194,15 +194,19 @@ def test_a_waiting_card_says_that_the_queue_is_away_and_that_it_is_back(harness:
     assert "Redis" not in text_of(harness.card(job))
 
 
-def test_a_card_that_was_shown_while_another_bot_took_over_is_shown_anew(harness: NotifierHarness) -> None:
-    """Two updates of one card may arrive in either order; the last word is the one that speaks now."""
+def test_a_card_is_updated_again_when_another_bot_took_over_during_the_update(
+    harness: NotifierHarness,
+) -> None:
+    """Two bots' updates of one card may arrive in either order, so the new leader updates it again."""
     job = harness.submit()
     harness.later(4)
-    turns = iter([1, 1, 1])
-    harness.notifier.voice = lambda: next(turns, 2)  # taken over before the update was noted
+    terms = iter([1, 1, 1])
+    harness.notifier.leader_term = lambda: next(
+        terms, 2
+    )  # another bot took over before the update was recorded
     harness.event(job, "leased", pid=1)
     harness.notifier.work_once()
     assert [card.id for card in harness.ledger.stale_cards()] == [job.id]
-    harness.notifier.voice = lambda: 2
+    harness.notifier.leader_term = lambda: 2
     harness.later(4)
     assert harness.ledger.stale_cards() == []

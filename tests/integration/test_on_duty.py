@@ -1,4 +1,4 @@
-"""A model on duty in the local workspace, whole: asked for, agreed to, answering, corrected, followed, stopped."""
+"""A model on duty in the local workspace end to end: request, approval, answers, corrections, retraining, stop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import insert
 
 from bot.demo.stack import LocalStack
 from bot.playground import Person
-from bot.slack.retraining import LEAST_FRESH, judged_tickets, to_compare
+from bot.slack.retraining import LEAST_FRESH, comparison_tickets, judged_tickets
 from finetune.data.store import DatasetStore
 from tests.integration.conftest import CHANNEL, DATASET, Message, appears, private_reply, text_of, until
 from worker.ledger import duty
@@ -23,7 +23,7 @@ SECRET = "jo.miller@example.com"
 
 @pytest.fixture(scope="module")
 def ledger(stack: LocalStack) -> Ledger:
-    """The ledger that the bot writes."""
+    """The bot's ledger."""
     return Ledger(str(stack.home / "ledger.db"))
 
 
@@ -45,20 +45,20 @@ def channel_id(ravi: Person) -> str:
 
 
 def put_on_duty(person: Person, order: str, **fields: str) -> Message:
-    """The command, its form, and how the form was taken."""
+    """Types the command and submits its form; returns the form's result."""
     person.command("/triage", order, CHANNEL)
     view = person.wait_view(title="Put a model on duty")
     return person.submit(view, {"error_rate": "40", "mode": "live", "correctors": "everyone"} | fields)
 
 
 def line_under(person: Person, ts: str, part: str, seconds: float = 120) -> Message:
-    """The line in a ticket's thread that has these words."""
+    """The line in a ticket's thread that contains `part`."""
     return person.wait_message(CHANNEL, lambda m: part in text_of(m), seconds, ts)
 
 
 @pytest.fixture(scope="module")
 def watch(ravi: Person, ana: Person, job: str, channel_id: str, ledger: Ledger) -> duty.Watch:
-    """Ravi asks, Ana agrees: live."""
+    """A live watch: Ravi requested it, Ana approved it."""
     request = appears(
         ravi, lambda: put_on_duty(ravi, f"watch <#{channel_id}|support-ml> with {job}"), "asks to put"
     )
@@ -73,10 +73,10 @@ def watch(ravi: Person, ana: Person, job: str, channel_id: str, ledger: Ledger) 
     return current
 
 
-def test_a_ticket_gets_its_line_and_people_their_say(
+def test_a_ticket_gets_one_line_and_people_label_it(
     watch: duty.Watch, ravi: Person, maya: Person, ledger: Ledger
 ) -> None:
-    """One line with the queue; "Right" and "Other queue…" are kept with who said it, disagreement as it is."""
+    """The line shows the queue; "Right" and "Other queue…" store labels with their person, disagreements too."""
     ticket = maya.say(CHANNEL, f"Hello, I was charged twice on my invoice, refund please, write to {SECRET}")
     line = line_under(maya, ticket["ts"], "Right")
     maya.click(CHANNEL, line["ts"], "duty_right")
@@ -94,8 +94,8 @@ def test_a_ticket_gets_its_line_and_people_their_say(
     assert len([m for m in maya.messages(CHANNEL, ticket["ts"]) if m["ts"] != ticket["ts"]]) == 1
 
 
-def test_edits_and_deletions_are_followed(watch: duty.Watch, maya: Person, ledger: Ledger) -> None:
-    """New words change the one line; a deleted ticket leaves its entry without words, and no line."""
+def test_edits_and_deletions_change_the_line(watch: duty.Watch, maya: Person, ledger: Ledger) -> None:
+    """An edit updates the line; a deleted ticket keeps an entry without text, and no line."""
     ticket = maya.say(CHANNEL, "12345 67890")
     line = line_under(maya, ticket["ts"], "no words")
     maya.edit(CHANNEL, ticket["ts"], "my card was charged twice, please refund the invoice")
@@ -147,30 +147,28 @@ def test_a_killed_bot_loses_no_ticket_and_answers_none_twice(
     assert {f"{watch.channel}:{ticket['ts']}" for ticket in [*first, *later]} <= set(keys)
 
 
-def test_without_redis_tickets_are_answered_as_ever(
-    stack: LocalStack, watch: duty.Watch, maya: Person
-) -> None:
-    """The queue carries jobs alone; a model on duty needs the ledger and Slack."""
-    stack.lose_redis()
+def test_tickets_are_answered_without_redis(stack: LocalStack, watch: duty.Watch, maya: Person) -> None:
+    """A model on duty needs only the ledger and Slack; the queue carries jobs."""
+    stack.kill_redis()
     try:
         ticket = maya.say(CHANNEL, "the parcel came broken, I want my money back")
         line_under(maya, ticket["ts"], "queue")
     finally:
-        stack.bring_redis_back()
+        stack.restart_redis()
 
 
-def test_the_card_and_home_tell_how_it_does(watch: duty.Watch, ravi: Person) -> None:
-    """Seen, answered, the error against the promise in words, buttons; App Home lists it."""
+def test_the_card_and_home_show_the_figures(watch: duty.Watch, ravi: Person) -> None:
+    """The card shows tickets seen, answered, the error against the promise, and buttons; App Home lists the model."""
     text = private_reply(ravi, lambda: ravi.command("/triage", "", CHANNEL))
     for part in ("Seen", "would answer alone", "Error", "at most 40%", "Corrections"):
         assert part in text
     ravi.wait_home(lambda view: "On duty" in text_of(view))
 
 
-def test_bad_orders_are_refused_in_a_sentence(
+def test_bad_requests_are_refused_with_a_sentence(
     watch: duty.Watch, ravi: Person, job: str, channel_id: str
 ) -> None:
-    """No such job, a channel that the bot cannot read, a second model, a rate that is none."""
+    """An unknown job, a channel that the bot cannot read, a second model, an invalid rate."""
     order = f"watch <#{channel_id}|x> with"
     assert "no job" in private_reply(ravi, lambda: ravi.command("/triage", f"{order} zzzz9999", CHANNEL))
     away = "watch <#C0NOWHERE99|x> with"
@@ -242,7 +240,7 @@ def test_corrections_train_a_better_model_that_takes_over(
     enter_drawn_tickets(ledger, watch, "U0MAYA")
     rows = judged_tickets(duty.tickets_of(ledger.engine, watch.id), duty.labels_of(ledger.engine, watch.id))
     fresh = [one for one in rows if one.is_fresh]
-    assert len(to_compare(rows)) >= LEAST_FRESH
+    assert len(comparison_tickets(rows)) >= LEAST_FRESH
     before = {message["ts"] for message in ravi.messages(CHANNEL)}
     ravi.command("/triage", "", CHANNEL)
     card = ravi.wait_message(CHANNEL, lambda m: m["ts"] not in before and "Retrain?" in text_of(m), 60)
@@ -269,8 +267,8 @@ def stack_home(ledger: Ledger) -> Path:
     return Path(str(ledger.engine.url.database)).parent
 
 
-def test_stop_stops_at_once(watch: duty.Watch, ravi: Person, maya: Person, ledger: Ledger) -> None:
-    """Only who asked for it or an admin; from then on nothing is entered."""
+def test_stop_ends_a_watch_at_once(watch: duty.Watch, ravi: Person, maya: Person, ledger: Ledger) -> None:
+    """Only the requester or an admin may stop it; afterwards no ticket is entered."""
     assert "Only" in private_reply(maya, lambda: maya.command("/triage", "stop", CHANNEL))
     assert "Stopped" in private_reply(ravi, lambda: ravi.command("/triage", "stop", CHANNEL))
     count = len(duty.tickets_of(ledger.engine, watch.id))

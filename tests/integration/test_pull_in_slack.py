@@ -15,7 +15,7 @@ import pytest
 from slack_sdk import WebClient
 
 from bot.playground import Person
-from bot.slack.delivery.pull_clerk import PullClerk
+from bot.slack.delivery.pull_runner import PullRunner
 from bot.slack.services import Services
 from finetune.data.prepare import prepare
 from rag.search.embedding import MiniLM
@@ -38,25 +38,25 @@ class Case:
     client: WebClient
     values: dict[str, str]
 
-    def clerk(self, name: str = "bot-1", **more: Any) -> PullClerk:
-        """A bot's clerk, as after a start."""
+    def runner(self, name: str = "bot-1", **more: Any) -> PullRunner:
+        """A bot's pull runner, as after a start."""
         options = {"preparing": lambda: nullcontext(prepare)} | more
-        return PullClerk(self.slack.services, self.client, self.values, name, **options)
+        return PullRunner(self.slack.services, self.client, self.values, name, **options)
 
     def pull(self, dataset: str) -> Pull:
-        """What the ledger says."""
+        """The pull in the ledger."""
         pull = pull_of(self.slack.services.ledger.engine, dataset)
         assert pull is not None
         return pull
 
     def make_due(self, dataset: str) -> None:
-        """Its time has come."""
+        """Makes the pull due now."""
         pull = replace(self.pull(dataset), next_at=self.slack.services.clock())
         set_pull(self.slack.services.ledger.engine, pull)
 
-    def work(self, clerk: PullClerk | None = None) -> None:
-        """The clerk has a round, and the notifier sends what it owes."""
-        (clerk or self.clerk()).work_once()
+    def work(self, runner: PullRunner | None = None) -> None:
+        """Runs one round of the pull runner and of the notifier."""
+        (runner or self.runner()).work_once()
         self.slack.notifier.work_once()
 
 
@@ -70,8 +70,8 @@ def case(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[Ca
 
     def furnish(services: Services, client: WebClient) -> Services:
         clients.append(client)
-        clerk = PullClerk(services, client, values, "bot-0")
-        return replace(services, pulls=clerk)
+        runner = PullRunner(services, client, values, "bot-0")
+        return replace(services, pulls=runner)
 
     with open_slack(tmp_path_factory.mktemp("pulls"), embed, furnish=furnish) as slack:
         yield Case(slack, desk, clients[0], values)
@@ -96,12 +96,12 @@ def open_form(person: Person) -> dict[str, Any]:
 
 
 def order(person: Person, **fields: str) -> dict[str, Any]:
-    """The form, sent."""
+    """Submits the form."""
     return person.submit(open_form(person), FORM | fields)
 
 
 def test_a_scheduled_pull_from_its_form_to_its_second_version(case: Case, maya: Person) -> None:
-    """What is wrong stands under its field; the channel gets the card, a restart keeps the schedule, nothing new is no message."""
+    """Errors are shown on their fields; the channel gets the card; a restart keeps the schedule; no change means no message."""
     form = open_form(maya)
     refusals = maya.submit(form, FORM | {"scope": "workspace", "name": "Not A Name"})["errors"]
     assert set(refusals) == {"scope", "name"}
@@ -117,10 +117,10 @@ def test_a_scheduled_pull_from_its_form_to_its_second_version(case: Case, maya: 
 
     case.desk.add(*[ticket(number, "Legal") for number in range(40, 44)])
     before = len(case.desk.requests)
-    case.work(case.clerk("bot-after-a-restart"))  # not due: not asked
+    case.work(case.runner("bot-after-a-restart"))  # not due: not asked
     assert len(case.desk.requests) == before
     case.make_due("shop")
-    text = text_of(appears(maya, lambda: case.work(case.clerk("bot-after-a-restart")), "new version, 2"))
+    text = text_of(appears(maya, lambda: case.work(case.runner("bot-after-a-restart")), "new version, 2"))
     assert "New queues: Legal (4)." in text
 
     case.make_due("shop")
@@ -134,10 +134,10 @@ def test_a_scheduled_pull_from_its_form_to_its_second_version(case: Case, maya: 
     assert TOKEN not in str(all_pulls(case.slack.services.ledger.engine))
 
 
-def test_nothing_new_is_said_to_whoever_asked_for_it(case: Case, maya: Person) -> None:
-    """By the words `pull NAME`, and the bot prepares in a process of its own as it does live."""
+def test_a_requested_pull_without_changes_is_reported(case: Case, maya: Person) -> None:
+    """`pull NAME` is answered even when nothing changed; rows are prepared in a child process as in production."""
     assert "Pulling *shop*" in private_reply(maya, lambda: maya.command("/datasets", "pull shop", CHANNEL))
-    live = PullClerk(case.slack.services, case.client, case.values, "bot-live")
+    live = PullRunner(case.slack.services, case.client, case.values, "bot-live")
     case.desk.add(ticket(50))
     text = text_of(appears(maya, lambda: case.work(live), "has a new version"))
     assert "1 new, 0 changed" in text
@@ -148,15 +148,15 @@ def test_nothing_new_is_said_to_whoever_asked_for_it(case: Case, maya: Person) -
 
 
 def test_two_bots_do_not_pull_twice(case: Case, maya: Person) -> None:
-    """Both see that it is due, one takes it: one version, one message, one walk over the pages."""
+    """Both see that the pull is due, one runs it: one version, one message, one pass over the pages."""
     case.desk.add(ticket(60), ticket(61))
     case.make_due("shop")
     case.desk.rows = 0
     versions = len(case.slack.services.datasets.versions("shop"))
-    clerks = [case.clerk(f"bot-{number}") for number in (1, 2)]
+    clerks = [case.runner(f"bot-{number}") for number in (1, 2)]
 
     def together() -> None:
-        threads = [threading.Thread(target=clerk.work_once) for clerk in clerks]
+        threads = [threading.Thread(target=runner.work_once) for runner in clerks]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -168,14 +168,14 @@ def test_two_bots_do_not_pull_twice(case: Case, maya: Person) -> None:
     assert case.desk.rows <= 5
 
 
-def test_a_version_made_before_a_kill_is_told_by_the_next_round(case: Case, maya: Person) -> None:
-    """The bot ended between the version and its message: the channel hears of it all the same, once."""
+def test_a_version_made_before_a_kill_is_reported_by_the_next_round(case: Case, maya: Person) -> None:
+    """The bot was killed between the version and its message: the channel is told once."""
     engine = case.slack.services.ledger.engine
     case.desk.add(ticket(70), ticket(71), ticket(72))
     case.make_due("shop")
-    clerk = case.clerk("bot-killed")
+    runner = case.runner("bot-killed")
     assert take_due(engine, case.pull("shop"), "bot-killed", case.slack.services.clock())
-    clerk._run(case.pull("shop"))
+    runner._run(case.pull("shop"))
     assert end_pull(engine, "shop", "bot-killed", {})  # as its lease lapses
     assert "3 new, 0 changed" in text_of(appears(maya, case.work, "has a new version"))
     case.make_due("shop")
@@ -184,8 +184,10 @@ def test_a_version_made_before_a_kill_is_told_by_the_next_round(case: Case, maya
     assert len(maya.messages(CHANNEL)) == posts
 
 
-def test_trouble_is_told_once_to_who_set_it_and_the_schedule_goes_on(case: Case, maya: Person) -> None:
-    """A token that was withdrawn: one direct message with what to do, no token in it, and the next round finds the rest."""
+def test_a_failure_is_reported_once_to_the_requester_and_the_schedule_continues(
+    case: Case, maya: Person
+) -> None:
+    """After a revoked token the requester gets one direct message without the token; the next round pulls the rest."""
     case.desk.token = "another"
 
     def notes() -> list[str]:
@@ -211,21 +213,21 @@ def test_trouble_is_told_once_to_who_set_it_and_the_schedule_goes_on(case: Case,
     assert "next" in private_reply(maya, lambda: maya.command("/datasets", "pull", CHANNEL))
     engine = case.slack.services.ledger.engine
     set_pull(engine, replace(case.pull("shop"), tries=5_000))
-    clerk = case.clerk()
+    runner = case.runner()
     assert take_due(engine, case.pull("shop"), "bot-1", case.slack.services.clock() + 2 * DAY)
-    clerk._note_failure(case.pull("shop"), RuntimeError("broken for months"))
+    runner._note_failure(case.pull("shop"), RuntimeError("broken for months"))
     assert case.pull("shop").next_at == pytest.approx(case.slack.services.clock() + 3600, abs=120)
 
 
 def test_another_project_is_refused_before_the_schedule_is_changed(case: Case, maya: Person) -> None:
-    """The dataset keeps its source: the form says so under the name."""
+    """The dataset keeps its source; the form shows the error on the name."""
     refusals = order(maya, project="acme/site", scope="channel")["errors"]
     assert "is pulled from github acme/shop" in refusals["name"]
     assert case.pull("shop").query["project"] == "acme/shop"
 
 
-def test_only_who_set_it_or_an_admin_changes_it(case: Case, maya: Person) -> None:
-    """Another member is refused by name, also through the form; an unknown pull is not told from one that is hidden."""
+def test_only_the_requester_or_an_admin_changes_a_pull(case: Case, maya: Person) -> None:
+    """Another member is refused, also through the form; a hidden pull looks like an unknown one."""
     ravi, ana = case.slack.person("ravi"), case.slack.person("ana")
     assert "Only <@" in private_reply(ravi, lambda: ravi.command("/datasets", "pull shop stop", CHANNEL))
     assert "taken by someone else" in order(ravi, scope="channel")["errors"]["name"]
@@ -237,8 +239,8 @@ def test_only_who_set_it_or_an_admin_changes_it(case: Case, maya: Person) -> Non
     assert case.slack.services.datasets.get("shop").rows > 24
 
 
-def test_a_dataset_that_was_removed_is_not_pulled_anew(case: Case, maya: Person) -> None:
-    """Its schedule ends with it, and who set it is told."""
+def test_a_removed_dataset_is_not_pulled_again(case: Case, maya: Person) -> None:
+    """Its schedule ends, and the requester is told."""
     private_reply(maya, lambda: order(maya, scope="channel"))
     case.work()
     case.slack.services.datasets.removals.hide("shop")
@@ -256,8 +258,8 @@ def test_a_dataset_that_was_removed_is_not_pulled_anew(case: Case, maya: Person)
     assert case.slack.services.datasets.versions("shop-2") == []
 
 
-def test_a_help_desk_that_is_not_connected_is_said_so(case: Case, maya: Person) -> None:
-    """The sentence names the settings; a project that may not be pulled is refused under its field."""
+def test_an_unconnected_help_desk_is_explained(case: Case, maya: Person) -> None:
+    """The sentence names the settings; a project that may not be pulled is refused on its field."""
     reply = private_reply(maya, lambda: maya.command("/datasets", "pull zendesk", CHANNEL))
     assert "TRAINWISE_ZENDESK_URL" in reply
     case.values["TRAINWISE_GITHUB_REPOSITORIES"] = "acme/site"

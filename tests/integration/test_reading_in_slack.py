@@ -1,4 +1,4 @@
-"""The reading as a person corrects it in Slack: card_open, tapped, decided anew in the same message."""
+"""Corrections of the understood values in Slack: open the menus, choose, and see the verdict change in its message."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def menus_of(card: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_a_tap_corrects_the_reading_and_the_verdict_changes_in_place(stack: LocalStack, maya: Person) -> None:
-    """The menus open on a tap with the reading chosen; another choice moves the verdict and says what changed."""
+    """The menus open with the understood values; another choice changes the verdict and shows what changed."""
     question = maya.say(CHANNEL, f"{MENTION} {QUESTION}")
     card = answer(maya, question["ts"])
     assert "I understood" in text_of(card)
@@ -47,8 +47,8 @@ def test_a_tap_corrects_the_reading_and_the_verdict_changes_in_place(stack: Loca
     until(lambda: not menus_of(card_now(maya, card)))
 
 
-def test_a_later_message_does_not_overwrite_what_was_tapped(stack: LocalStack, maya: Person) -> None:
-    """The confirmed task stands, whatever a later message looks like."""
+def test_a_later_message_does_not_overwrite_a_correction(stack: LocalStack, maya: Person) -> None:
+    """The confirmed task stays, whatever a later message contains."""
     question = maya.say(CHANNEL, f"{MENTION} {QUESTION}")
     card = answer(maya, question["ts"])
     maya.click(CHANNEL, card["ts"], "reading", "open")

@@ -38,6 +38,6 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RefusalBench]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_answer_is_readable_exactly_once_and_nothing_turns(bench: RefusalBench, case: Case) -> None:
-    """In its thread, or in the asker's own messages."""
+def test_the_answer_arrives_exactly_once_and_no_stream_stays_open(bench: RefusalBench, case: Case) -> None:
+    """It arrives in its thread, or in the asker's direct messages."""
     assert bench.answer(case) == {"shown": 1, "turning": 0}

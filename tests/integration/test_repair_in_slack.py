@@ -106,7 +106,7 @@ def test_spellings_are_merged_with_one_click_and_undone(slack: SlackHarness, nam
     assert store.get(name).digest == store.versions(name)[0].digest
 
 
-def test_tests_and_doubts_are_settled_one_by_one(slack: SlackHarness, name: str) -> None:
+def test_test_rows_and_doubtful_labels_are_decided_one_by_one(slack: SlackHarness, name: str) -> None:
     """From the command: Next passes, one test is dropped, the other is real, the doubtful label is changed."""
     ravi, store = slack.person("ravi"), slack.services.datasets
     ravi.command("/datasets", f"repair {name}", HERE)
@@ -155,8 +155,8 @@ def test_only_the_owner_and_admins_repair(slack: SlackHarness, name: str) -> Non
     assert SECRET not in text_of(word)
 
 
-def test_who_is_second_hears_that_it_is_decided(slack: SlackHarness, name: str) -> None:
-    """Two forms with one question; a button that a person forged is refused like any other."""
+def test_a_second_decision_on_a_question_is_refused(slack: SlackHarness, name: str) -> None:
+    """Two forms show one question: the second person is told that it is decided; forged buttons are refused too."""
     ravi, ana = slack.person("ravi"), slack.person("ana")
     forms = []
     for person in (ravi, ana):
@@ -178,7 +178,7 @@ def test_who_is_second_hears_that_it_is_decided(slack: SlackHarness, name: str) 
 
 
 def test_no_ticket_reaches_a_channel(slack: SlackHarness, name: str) -> None:
-    """Whatever is asked and answered, tickets stand in views alone."""
+    """Only forms quote tickets, whatever is asked and answered."""
     ravi, since = slack.person("ravi"), slack.calls()
     ravi.command("/datasets", f"repair {name}", HERE)
     ravi.use(shows(ravi, "Are these one label?"), "repair:merge")
@@ -189,7 +189,7 @@ def test_no_ticket_reaches_a_channel(slack: SlackHarness, name: str) -> None:
     assert not any(SECRET in str(call["params"]) for call in calls if not call["method"].startswith("views."))
 
 
-def test_what_was_launched_keeps_its_version(slack: SlackHarness, name: str) -> None:
+def test_a_launched_job_keeps_its_version(slack: SlackHarness, name: str) -> None:
     """A job names its rows by digest: they are the same after repairs, and the version can be named by it."""
     store: DatasetStore = slack.services.datasets
     digest = store.get(name).digest
@@ -202,10 +202,8 @@ def test_what_was_launched_keeps_its_version(slack: SlackHarness, name: str) -> 
     assert store.tickets(digest).rows == rows
 
 
-def test_a_name_that_was_removed_and_taken_anew_shows_nothing_of_before(
-    slack: SlackHarness, name: str
-) -> None:
-    """The questions go with the rows: the form quotes the tickets that are there now."""
+def test_a_reused_dataset_name_shows_nothing_of_the_removed_dataset(slack: SlackHarness, name: str) -> None:
+    """The form quotes only the new dataset's tickets."""
     ravi, store = slack.person("ravi"), slack.services.datasets
     ravi.command("/datasets", f"repair {name}", HERE)
     assert SECRET in text_of(shows(ravi, "Are these one label?"))

@@ -1,4 +1,4 @@
-"""Who sees a dataset is its owner's act: asked for, told, taken back; and a colleague's file stays in its channel."""
+"""Sharing a dataset: confirmation, notice to the owner, Undo; and a colleague's file stays in its channel."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def ask(person: Person, command: str, words: str, part: str) -> dict[str, Any]:
 
 
 def becomes(person: Person, message: dict[str, Any], part: str, place: str = HERE) -> None:
-    """The message gives way to what was done."""
+    """Waits until the message is replaced by the confirmation."""
     person.wait_message(place, lambda m: m["ts"] == message["ts"] and part in text_of(m))
 
 
 def test_a_dataset_is_shared_by_its_owner_after_a_question(slack: SlackHarness) -> None:
-    """Nobody else's word does it; the question says who sees it now and then; Undo puts it back."""
+    """Other people may not share it; the question shows the audience before and after; Undo restores it."""
     maya, ravi = slack.person("maya"), slack.person("ravi")
     assert "is decided by" in private_reply(
         maya, lambda: maya.command("/datasets", f"share {NAME} everyone", HERE)
@@ -66,8 +66,8 @@ def test_a_dataset_is_shared_by_its_owner_after_a_question(slack: SlackHarness) 
     )
 
 
-def test_an_admins_act_is_told_to_the_owner_who_can_take_it_back(slack: SlackHarness) -> None:
-    """Sharing and removing alike."""
+def test_the_owner_is_told_of_an_admins_change_and_can_undo_it(slack: SlackHarness) -> None:
+    """This holds for sharing and for removing."""
     ana, ravi = slack.person("ana"), slack.person("ravi")
     earlier = {m["ts"] for m in ravi.messages("@trainwise")}
     question = ask(ana, "/datasets", f"remove {NAME}", "brought back for a day")
@@ -84,7 +84,7 @@ def test_an_admins_act_is_told_to_the_owner_who_can_take_it_back(slack: SlackHar
 
 
 def test_a_colleagues_file_is_not_published() -> None:
-    """For the channel it may be added, for everyone only by whoever shared it, or an admin."""
+    """Anybody may add it for the channel; only its owner or an admin may add it for everyone."""
     file = SlackFile("F1", "t.csv", 9, "https://files.slack.com/t.csv", "URAVI", frozenset({"C1"}))
     check_publishing(file, "channel", "UMAYA", admin=False)
     check_publishing(file, "workspace", "URAVI", admin=False)

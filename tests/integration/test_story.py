@@ -25,7 +25,7 @@ def pressed_with(message: dict[str, Any], action: str) -> list[str]:
     return [str(one["value"]) for one in elements if str(one.get("action_id", "")).startswith(action)]
 
 
-def test_a_question_a_measurement_a_fine_tune_and_a_try_end_in_the_channel(
+def test_a_question_a_measurement_a_fine_tune_and_a_trial_end_in_the_channel(
     tmp_path: Path, embed_cache: Path
 ) -> None:
     """A cited verdict, a measured one, one report with pictures beside the forecast, one ticket answered; in that order."""

@@ -1,4 +1,4 @@
-"""A workspace's life in a bot of many: taken over from a bot with one token, token rotated, removed, back, erased."""
+"""The life cycle of a workspace in a bot of many: from one token, token rotation, removal, return, erasure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ONE_WORKSPACE = ("TRAINWISE_SLACK_CLIENT_ID", "TRAINWISE_SLACK_CLIENT_SECRET")
 
 @pytest.fixture
 def two(tmp_path: Path, embed_cache: Path) -> Iterator[TwoTeams]:
-    """Both workspaces and a bot of many, over a home that a bot with one token has worked in."""
+    """Two workspaces and a bot of many teams, in a home that a bot with one token has used."""
     with two_teams(home_with_graphs(tmp_path, embed_cache), run=False) as running:
         yield running
 
@@ -55,16 +55,16 @@ def answers(two: TwoTeams, team: str) -> bool:
     return bool(until(lambda: maya.messages("#support-ml", message["ts"])[1:]))
 
 
-def test_a_home_of_one_token_becomes_the_place_of_that_tokens_team(
+def test_the_state_of_a_bot_with_one_token_is_assigned_to_its_team(
     two: TwoTeams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody is guessed; a start that is cut off is done again; nothing moves; the second workspace sees none of it."""
+    """The token names the team; an interrupted start is repeated; no file moves; the second workspace sees nothing of it."""
     token = {"SLACK_BOT_TOKEN": two.workspace.bot_token}
     one = {name: value for name, value in two.env.items() if name not in ONE_WORKSPACE} | token
     bot = build(load_settings(one))
-    assert isinstance(bot.runs, TeamRuntime)
+    assert isinstance(bot.runtime, TeamRuntime)
     bot.start()
-    keep_something(two, bot.runs)
+    keep_something(two, bot.runtime)
     with pytest.raises(BotError, match="Another bot runs in"):
         build(load_settings({**two.env, **token}))
     bot.stop()
@@ -96,17 +96,17 @@ def test_a_home_of_one_token_becomes_the_place_of_that_tokens_team(
 
 
 def test_tokens_are_encrypted_at_rest_and_renewed_before_they_end(two: TwoTeams) -> None:
-    """The first token has expired at Slack and nobody has noticed."""
+    """The first token has expired at Slack, and the bot works on."""
     theirs = two.workspace.other
     theirs.control("rotation", seconds=3600)
     two.start()
     assert two.install(OTHER_TEAM).status_code == 200
-    record = two.runtimes.directory.known(OTHER_TEAM)
+    record = two.runtimes.directory.require(OTHER_TEAM)
     first = two.runtimes.tokens.bot(record)
     assert first is not None
     two.workspace.advance(3500)
-    two.runtimes.tokens.look_again(record)
-    assert two.runtimes.line(record).client.auth_test()["team_id"] == OTHER_TEAM
+    two.runtimes.tokens.invalidate(record)
+    assert two.runtimes.connection(record).client.auth_test()["team_id"] == OTHER_TEAM
     two.workspace.advance(200)
     with pytest.raises(SlackApiError, match="token_expired"):
         WebClient(first.bot_token, base_url=two.workspace.api_url).auth_test()
@@ -120,16 +120,17 @@ def test_tokens_are_encrypted_at_rest_and_renewed_before_they_end(two: TwoTeams)
 
 
 def test_a_workspace_that_removes_the_app_stops_comes_back_and_is_erased(two: TwoTeams) -> None:
-    """Its jobs end, its words are refused, the other goes on; back in time it finds all; after the grace nothing is left."""
+    """Its jobs are cancelled and its payloads refused, while the other workspace works; it keeps its state if it installs
+    again in time, and loses it after the grace period."""
     two.start()
     for team in BOTH:
         assert two.install(team).status_code == 200
-        keep_something(two, two.runtimes.runtime(two.runtimes.directory.known(team)))
+        keep_something(two, two.runtimes.runtime(two.runtimes.directory.require(team)))
     theirs, directory = two.workspace.other, two.runtimes.directory
     ledger = two.slack(OTHER_TEAM).services.ledger
 
     events = theirs.control("uninstall")["events"]
-    until(lambda: directory.known(OTHER_TEAM).left_at is not None)
+    until(lambda: directory.require(OTHER_TEAM).left_at is not None)
     until(lambda: [job.state for job in ledger.jobs(kind="tiny")] == [State.CANCELLED])
     slack = two.slack(TEAM_ID)
     assert [job.state for job in slack.services.ledger.jobs(kind="tiny")] == [State.QUEUED]
@@ -144,19 +145,19 @@ def test_a_workspace_that_removes_the_app_stops_comes_back_and_is_erased(two: Tw
     for event in events:  # late and repeated: they are of the time before
         theirs.redeliver(event)
     until(lambda: theirs.state()["waiting"] == 0)
-    assert directory.known(OTHER_TEAM).left_at is None
+    assert directory.require(OTHER_TEAM).left_at is None
     assert two.slack(OTHER_TEAM).services.datasets.get("ours").rows == 40
     assert answers(two, OTHER_TEAM)
 
     theirs.control("revoke")  # without a word: the bot was down when Slack told it
-    two.runtimes.next_upkeep = 0.0
-    two.runtimes.upkeep()
-    assert directory.known(OTHER_TEAM).left_at is not None
-    two.runtimes.upkeep()
+    two.runtimes.next_maintenance = 0.0
+    two.runtimes.run_maintenance()
+    assert directory.require(OTHER_TEAM).left_at is not None
+    two.runtimes.run_maintenance()
     assert directory.find(OTHER_TEAM) is not None  # the grace is not over
-    assert directory.known(TEAM_ID).left_at is None
-    directory.end_grace(OTHER_TEAM)
-    two.runtimes.upkeep()
+    assert directory.require(TEAM_ID).left_at is None
+    directory.expire_grace(OTHER_TEAM)
+    two.runtimes.run_maintenance()
     home = load_settings(two.env).home
     assert directory.find(OTHER_TEAM) is None
     assert [path for path in home.rglob("*") if OTHER_TEAM in str(path)] == []
@@ -165,31 +166,31 @@ def test_a_workspace_that_removes_the_app_stops_comes_back_and_is_erased(two: Tw
     parts = two.slack(TEAM_ID).services.home / IMPORTS / "cut-off"  # nobody goes on with them
     parts.mkdir(parents=True)
     os.utime(parts, (0, 0))
-    two.runtimes.next_upkeep = 0.0
-    two.runtimes.upkeep()
+    two.runtimes.next_maintenance = 0.0
+    two.runtimes.run_maintenance()
     assert not parts.exists()
 
 
 def test_labels_are_checked_in_the_teams_own_datasets_and_a_cut_off_removal_goes_on(
     two: TwoTeams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The check is a process of its own that has to be told whose dataset; the bot was killed before the stops went out."""
+    """The check runs in a child process that gets the team; the bot was killed before it cancelled the jobs."""
     two.start()
     for team in BOTH:
         assert two.install(team).status_code == 200
-    runtime = two.runtimes.runtime(two.runtimes.directory.known(OTHER_TEAM))
+    runtime = two.runtimes.runtime(two.runtimes.directory.require(OTHER_TEAM))
     keep_something(two, runtime)
     card, person = runtime.services.datasets.get("ours"), runtime.services.users.person(RAVI)
     for name, value in two.env.items():
         monkeypatch.setenv(name, value)
     names: list[str] = []
-    client = two.runtimes.line(two.runtimes.directory.known(OTHER_TEAM)).client
+    client = two.runtimes.connection(two.runtimes.directory.require(OTHER_TEAM)).client
     check_labels(
         runtime.services, client, card, person, "C0SUPPORTML", lambda fresh: names.append(fresh.name)
     )
     assert until(lambda: names) == ["ours"]
 
-    two.runtimes.directory.leave(OTHER_TEAM, time.time())
+    two.runtimes.directory.mark_removed(OTHER_TEAM, time.time())
     two.stop()
     two.start()
     ledger = two.slack(OTHER_TEAM).services.ledger
@@ -197,11 +198,11 @@ def test_labels_are_checked_in_the_teams_own_datasets_and_a_cut_off_removal_goes
 
 
 def test_the_terminal_lists_sets_and_purges(two: TwoTeams, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A workspace's own budget and admins hold there alone; its state goes at once when it is purged."""
+    """A workspace's own budget and admins hold there only; a purge erases its state at once."""
     two.start()
     for team in BOTH:
         assert two.install(team).status_code == 200
-    keep_something(two, two.runtimes.runtime(two.runtimes.directory.known(OTHER_TEAM)))
+    keep_something(two, two.runtimes.runtime(two.runtimes.directory.require(OTHER_TEAM)))
     for name, value in two.env.items():
         monkeypatch.setenv(name, value)
     register()
@@ -226,7 +227,7 @@ def test_the_terminal_lists_sets_and_purges(two: TwoTeams, monkeypatch: pytest.M
     assert (rules[OTHER_TEAM].month_budget_usd, rules[OTHER_TEAM].admins) == (77.0, frozenset({RAVI}))
     assert (rules[TEAM_ID].month_budget_usd, rules[TEAM_ID].admins) == (500.0, frozenset())
     two.workspace.other.control("uninstall")
-    until(lambda: two.runtimes.directory.known(OTHER_TEAM).left_at is not None)
+    until(lambda: two.runtimes.directory.require(OTHER_TEAM).left_at is not None)
     assert "within a minute" in trainwise("teams", "purge", OTHER_TEAM)
     two.stop()
     assert "is erased" in trainwise("teams", "purge", OTHER_TEAM)

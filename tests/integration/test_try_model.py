@@ -93,7 +93,7 @@ def test_an_empty_ticket_is_refused_on_its_field(ravi: Person, report: Message) 
     ravi.close(view)
 
 
-def test_files_that_are_gone_are_told(stack: LocalStack, maya: Person, report: Message) -> None:
+def test_a_removed_model_folder_is_reported(stack: LocalStack, maya: Person, report: Message) -> None:
     """The model's folder was removed on the worker: the modal says so and how to get it back."""
     folder = stack.home / "artifacts" / str(report["job"])
     rest = folder.with_name("kept")

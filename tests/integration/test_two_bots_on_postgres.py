@@ -1,4 +1,4 @@
-"""Two bots over one ledger on a real PostgreSQL that is killed, cut off, and gives way to its copy.
+"""Two bots on one ledger in a real PostgreSQL that is killed, disconnected, and replaced by its replica.
 
 The bots are dispatchers and notifiers as a team's runtime has them, the worker's side is its spool and heartbeat; what trains
 is a thread of the test. Real processes, more faults and two teams: `benchmarks/faults.py --postgres`.
@@ -44,7 +44,7 @@ AWAY = (OperationalError, InterfaceError)
 
 
 class Bot:
-    """What a team's runtime runs for jobs, over a ledger of its own."""
+    """The parts of a team's runtime that handle jobs, with its own ledger connection."""
 
     def __init__(self, name: str, url: str, home: Path, redis_url: str, workspace: Playground) -> None:
         self.ledger = Ledger(url)
@@ -52,12 +52,12 @@ class Bot:
         client = posting_client(workspace.bot_token, workspace.api_url)
         self.notifier = Notifier(client, self.ledger, 0.2, lambda: self.dispatcher.redis_ok)
         self.voice = Voice(self.ledger.engine, name)
-        self.notifier.voice = self.voice.turn
+        self.notifier.leader_term = self.voice.turn
         self.dispatcher.start()
         self.notifier.start()
 
     def stop(self) -> None:
-        """Lets go of everything."""
+        """Closes everything."""
         self.notifier.stop()
         self.dispatcher.stop()
         self.ledger.close()
@@ -75,7 +75,7 @@ class Stand:
     bots: list[Bot] = field(default_factory=list)
 
     def submit(self, bot: Bot, key: str) -> str:
-        """A person's launch, tried again by the same request while the database is away."""
+        """A person's launch, retried with the same request key while the database is down."""
         request = JobRequest("finetune", {"epochs": 3}, "d", RAVI, "ravi", "T", CHANNEL, None, key)
 
         def launch() -> str:
@@ -116,7 +116,7 @@ def stand() -> Iterator[Stand]:
 
 
 class Runs:
-    """The worker: takes what lies in the queue and counts to twenty, its events by spool and heartbeat."""
+    """The worker: takes jobs from the queue and counts to twenty, with events by spool and heartbeat."""
 
     def __init__(self, stand: Stand) -> None:
         self.stand, self.redis = stand, connect(stand.redis.url)
@@ -168,7 +168,7 @@ def strike(stand: Stand) -> None:
 
 
 def keys_in_slack(workspace: Playground) -> Counter[str]:
-    """How often each card and report stands in the channel and its threads."""
+    """The number of each card and report in the channel and its threads."""
     ravi = Person(workspace.url, "ravi")
     messages: dict[str, Any] = {}
     for message in ravi.messages(CHANNEL):
@@ -180,7 +180,7 @@ def keys_in_slack(workspace: Playground) -> Counter[str]:
 
 
 def test_a_database_that_dies_twice_loses_and_doubles_nothing_of_two_bots(stand: Stand) -> None:
-    """Eight jobs, launched at either bot before, while and after it is away: each ends once, with one card and one report."""
+    """Eight jobs are launched at both bots before, during and after the outage: each ends once, with one card and report."""
     runs, jobs = Runs(stand), []
     striker = threading.Thread(target=strike, args=(stand,), daemon=True)
     workers = []

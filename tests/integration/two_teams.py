@@ -27,7 +27,7 @@ from tests.integration.slack_harness import SlackHarness, catcher
 
 @dataclass
 class TwoTeams:
-    """The workspaces, the bot and its settings; `restart` builds it anew over the same home."""
+    """The workspaces, the bot and its settings; `restart` builds a new bot on the same home."""
 
     workspace: Playground
     env: Mapping[str, str]
@@ -40,12 +40,12 @@ class TwoTeams:
     def runtimes(self) -> TeamRuntimes:
         """The bot's runtimes."""
         assert self.bot is not None
-        assert isinstance(self.bot.runs, TeamRuntimes)
-        return self.bot.runs
+        assert isinstance(self.bot.runtime, TeamRuntimes)
+        return self.bot.runtime
 
     @property
     def page(self) -> str:
-        """Where the app is installed from."""
+        """The URL of the install page."""
         return f"http://127.0.0.1:{self.env['TRAINWISE_HTTP_PORT']}/slack/install"
 
     def playground(self, team: str) -> Playground:
@@ -59,14 +59,14 @@ class TwoTeams:
         until(lambda: self.workspace.state()["sockets"])
 
     def stop(self) -> None:
-        """Ends the bot."""
+        """Stops the bot."""
         if self.bot is not None:
             self.bot.stop()
         self.bot, self.harnesses = None, {}
 
     def slack(self, team: str) -> SlackHarness:
-        """What tests do in one of the workspaces."""
-        record = self.runtimes.directory.known(team)
+        """The test harness for one of the workspaces."""
+        record = self.runtimes.directory.require(team)
         runtime = self.runtimes.runtime(record)
         assert self.bot is not None
         fresh = SlackHarness(
@@ -81,7 +81,7 @@ class TwoTeams:
         return self.harnesses.setdefault(team, fresh)
 
     def install(self, team: str) -> httpx.Response:
-        """What an admin's browser does, from the bot's page over Slack's and back."""
+        """Follows an admin's browser from the bot's page over Slack's page and back."""
         with httpx.Client(trust_env=False, timeout=60) as browser:
             page = browser.get(self.page)
             cookie = page.headers["set-cookie"].split(";")[0]
@@ -96,7 +96,7 @@ class TwoTeams:
 
 @contextmanager
 def two_teams(home: Path, run: bool = True) -> Iterator[TwoTeams]:
-    """Both workspaces and the bot, with nothing installed yet."""
+    """Two workspaces and the bot; the app is not installed yet."""
     with ExitStack() as cleanup:
         workspace = cleanup.enter_context(Playground(MANIFEST, second=True))
         for one in (workspace, workspace.other):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.slack.ui.where import machine_of
+from bot.slack.ui.machine_choice import machine_of
 from finetune.estimate import RunEstimate, refusal
 from finetune.model_size import ModelSize
 from finetune.platforms.aws import sort

@@ -11,7 +11,7 @@ import pytest
 
 from bot.cli.doctor import platforms
 from bot.settings import load_settings
-from bot.slack.ui.where import where_text
+from bot.slack.ui.machine_choice import machine_text
 from finetune.data.split import split
 from finetune.estimate import RunEstimate
 from finetune.llm import EndpointFailure
@@ -158,7 +158,7 @@ def test_a_model_that_nobody_waits_for_any_more_is_deleted(world: World) -> None
 def test_the_form_shows_the_price_with_its_day_and_what_it_costs_afterwards(world: World) -> None:
     """Before launch: dollars by the token, what leaves the house, what an idle model costs."""
     place = PlaceOffer(world.wire.platform, world.adapter.offers()[0])
-    text = where_text(place, RunEstimate(ModelSize(1e6, "catalog"), tokens=2_000_000.0))
+    text = machine_text(place, RunEstimate(ModelSize(1e6, "catalog"), tokens=2_000_000.0))
     assert "price of 2026-11-29" in text
     assert "Held-out tickets are not uploaded" in text
     assert world.wire.platform.upkeep in text

@@ -13,7 +13,7 @@ import pytest
 from bot.cli.doctor import Finding, platforms
 from bot.settings import load_settings
 from bot.slack.ui.job_card import job_card
-from bot.slack.ui.where import label_of, where_text
+from bot.slack.ui.machine_choice import label_of, machine_text
 from finetune.data.ticket import DatasetError
 from finetune.estimate import RunEstimate
 from finetune.llm import SPENT_FILE
@@ -264,7 +264,7 @@ def test_the_form_shows_the_price_by_tokens_and_what_leaves_the_house(world: Wor
     """Dollars a million tokens with their date, and that held-out tickets are asked without their answers."""
     place = PlaceOffer(WIRE.platform, world.adapter.offers()[0])
     assert label_of(place).endswith("$1.50 a million trained tokens")
-    text = where_text(place, RunEstimate(ModelSize(1e6, "catalog"), tokens=2_000_000.0))
+    text = machine_text(place, RunEstimate(ModelSize(1e6, "catalog"), tokens=2_000_000.0))
     assert "2,000,000 tokens, $3" in text
     assert "price of 2026-11-29" in text
     assert "Held-out tickets are not uploaded" in text

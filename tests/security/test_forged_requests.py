@@ -30,7 +30,7 @@ HERE, ELSEWHERE = "C0SUPPORTML", "C0GENERAL01"
 
 
 class Doors:
-    """The bot, and what a forger may send it."""
+    """The bot, and forged requests to it."""
 
     def __init__(self, stack: LocalStack) -> None:
         self.stack = stack
@@ -63,7 +63,7 @@ class Doors:
         return since
 
     def submit(self, callback_id: str, values: dict[str, str], memory: str, user: str) -> httpx.Response:
-        """A form sent, with any memory and values."""
+        """Submits a form with any private_metadata and values."""
         self.count += 1
         state = {name: {"v": {"type": "plain_text_input", "value": text}} for name, text in values.items()}
         view = {
@@ -116,7 +116,7 @@ def doors(tmp_path_factory: pytest.TempPathFactory, embed_cache: Path) -> Iterat
 
 
 def test_a_button_pressed_by_someone_else_changes_nothing(doors: Doors) -> None:
-    """Cancel, pause and retry of another's job: told why; an admin may."""
+    """Cancel, pause and retry of another person's job are refused with the reason; an admin may."""
     job = doors.launch("sample-tickets linear epochs=2")
     for action in ("job_cancel", "job_pause"):
         since = doors.press(action, job, MAYA)
@@ -142,8 +142,8 @@ def test_nobody_approves_their_own_job_and_only_admins_approve(doors: Doors) -> 
     assert doors.states()[job] == "awaiting_approval"
 
 
-def test_only_those_who_may_change_what_a_channel_is_told(doors: Doors) -> None:
-    """Pressed or typed by someone else it changes nothing; whoever made the channel may; a wrong value is told."""
+def test_only_admins_and_the_channels_creator_change_its_notices(doors: Doors) -> None:
+    """A button or command of someone else changes nothing; a wrong value is explained."""
     engine = Ledger(str(doors.stack.home / "ledger.db")).engine
     since = doors.press("notice:finished", "finished:off", MAYA)
     doors.private_reply(since, MAYA, "Only admins and whoever made the channel")
@@ -160,8 +160,8 @@ def test_only_those_who_may_change_what_a_channel_is_told(doors: Doors) -> None:
     assert notices(engine, ELSEWHERE) == Notices()
 
 
-def test_a_launch_in_a_quiet_channel_says_where_its_card_is(doors: Doors) -> None:
-    """To the launcher alone; nothing of it is posted in the channel."""
+def test_a_launch_in_a_channel_without_start_notices_says_where_its_card_is(doors: Doors) -> None:
+    """Only the requester is told; nothing is posted in the channel."""
     engine = Ledger(str(doors.stack.home / "ledger.db")).engine
     set_notice(engine, ELSEWHERE, "started", False, ANA, 1.0)
     since = len(doors.stack.workspace.api_log())
@@ -177,7 +177,7 @@ def test_a_launch_in_a_quiet_channel_says_where_its_card_is(doors: Doors) -> Non
     set_notice(engine, ELSEWHERE, "started", True, ANA, 2.0)
 
 
-def test_an_id_from_another_channel_or_from_nowhere_opens_nothing(doors: Doors) -> None:
+def test_a_foreign_or_unknown_job_id_opens_nothing(doors: Doors) -> None:
     """Guessed ids, ids of another channel's job, ids that are no ids."""
     job = doors.launch("sample-tickets linear epochs=2", "#general")
     doors.private_reply(doors.press("job_details", job, MAYA, HERE), MAYA, "belongs to another channel")
@@ -188,7 +188,7 @@ def test_an_id_from_another_channel_or_from_nowhere_opens_nothing(doors: Doors) 
 @pytest.mark.parametrize(
     "memory", ["", "{}", '{"channel":"G0MLLEADS01/..","thread_ts":null,"about":""}', "[" * 2999]
 )
-def test_a_form_with_a_forged_memory_launches_nothing(doors: Doors, memory: str) -> None:
+def test_a_form_with_forged_metadata_launches_nothing(doors: Doors, memory: str) -> None:
     """private_metadata is checked like every other input."""
     before = doors.states()
     form = {"dataset": "sample-tickets", "task": "triage", "base_model": "minilm", "method": "linear"}
@@ -210,8 +210,8 @@ def test_a_dataset_named_like_a_path_reads_no_file(doors: Doors, name: str) -> N
     assert response["response_action"] == "errors"
 
 
-def test_a_file_that_was_shared_elsewhere_cannot_be_had_by_its_id(doors: Doors) -> None:
-    """Slack is asked what the id names and who may see it."""
+def test_the_id_of_a_file_from_another_channel_gives_no_access(doors: Doors) -> None:
+    """The bot asks Slack which file the id names and where it was shared."""
     ana = Person(doors.stack.url, "ana")
     secret = ana.upload("#general", "salaries.csv", b"text,label\nsecret,1\n")["file"]["id"]
     memory = json.dumps({"channel": HERE, "thread_ts": None, "about": secret})
@@ -221,14 +221,14 @@ def test_a_file_that_was_shared_elsewhere_cannot_be_had_by_its_id(doors: Doors) 
 
 
 def test_ten_megabytes_are_refused_and_the_bot_lives(doors: Doors) -> None:
-    """Before they are parsed; an answer comes at once."""
+    """They are refused before parsing, and the bot answers the next request."""
     answer = doors.send("interactive", {"type": "view_submission", "padding": "x" * 10_000_000})
     assert answer.status_code == 413
     health = f"http://127.0.0.1:{doors.stack.bot_port}/health"
     assert httpx.get(health, trust_env=False).status_code == 200
 
 
-def test_payloads_of_no_known_kind_are_taken_and_do_nothing(doors: Doors) -> None:
+def test_payloads_of_unknown_kinds_are_acknowledged_and_do_nothing(doors: Doors) -> None:
     """Fields missing, of wrong types, or unknown: no crash, no job."""
     before = doors.states()
     shapes: list[Any] = [{}, {"type": "block_actions"}, {"type": "view_submission", "view": {}}]

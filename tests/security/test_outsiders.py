@@ -69,7 +69,7 @@ QUESTIONS = (
 
 @dataclass
 class Plants:
-    """Where the planted things lie."""
+    """The places of the planted secrets."""
 
     job: str
     wide: tuple[str, str, str]  # an answer that rests on the workspace's documents, in PLACE
@@ -87,7 +87,7 @@ def slack(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[S
 
 @pytest.fixture(scope="module")
 def plants(slack: SlackHarness) -> Plants:
-    """The secrets, planted while only members read in PLACE; then the people from outside come in."""
+    """The secrets, planted while only members read in PLACE; afterwards people from outside join."""
     return plant(slack)
 
 
@@ -154,7 +154,7 @@ def plant_job(slack: SlackHarness) -> str:
 
 
 def question_of_maya(slack: SlackHarness, place: str, words: str, channel: str = "") -> tuple[str, str, str]:
-    """Maya's question and where its answer stands: channel, thread and message."""
+    """Maya's question and the address of its answer: channel, thread and message."""
     maya = slack.person("maya")
     message = maya.say(place, words)
 
@@ -167,7 +167,7 @@ def question_of_maya(slack: SlackHarness, place: str, words: str, channel: str =
 
 
 def names_in_code(kind: str) -> list[str]:
-    """The names that the features register for a kind of door, read from their code."""
+    """The names that the features register for a kind of payload, read from their code."""
     names: set[str] = set()
     for feature in FEATURES:
         code = Path(str(feature.__file__)).read_text()  # type: ignore[attr-defined]
@@ -189,7 +189,7 @@ def concrete(pattern: str) -> list[str]:
 
 
 def doors(slack: SlackHarness, plants: Plants, user: str) -> list[tuple[str, Json]]:
-    """Every door with a payload that would open it for a member."""
+    """A payload for every registered name that would work for a member."""
     team = TEAMS.get(user, slack.team)
     values = (plants.job, SECRETS["dataset name"], plants.approval)
     payloads: list[tuple[str, Json]] = []
@@ -229,7 +229,7 @@ def doors(slack: SlackHarness, plants: Plants, user: str) -> list[tuple[str, Jso
 
 
 def use(slack: SlackHarness, user: str, payloads: list[tuple[str, Json]]) -> dict[str, str]:
-    """Everything that the bot sent, by door: acks, and the calls until it was quiet."""
+    """Everything that the bot sent, by payload: acks, and the calls until it was idle."""
     results: dict[str, str] = {}
     for at in range(0, len(payloads), BATCH):
         since, answers_before, batch = slack.calls(), len(slack.answers), payloads[at : at + BATCH]
@@ -281,7 +281,7 @@ def direct_of(user: str) -> str:
 
 
 def leaks(results: dict[str, str]) -> list[tuple[str, str]]:
-    """(door, secret) wherever a secret stands in what was sent."""
+    """(payload, secret) for every secret in what the bot sent."""
     return [
         (door, name) for door, text in results.items() for name, secret in SECRETS.items() if secret in text
     ]
@@ -289,7 +289,7 @@ def leaks(results: dict[str, str]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("user", OUTSIDE, ids=list(OUTSIDE.values()))
 def test_no_secret_reaches_people_from_outside(slack: SlackHarness, plants: Plants, user: str) -> None:
-    """At least 5,000 cells of person, door and secret; no job changes and none begins."""
+    """At least 5,000 cells of person, payload and secret; no job changes and none starts."""
     before = {job.id: job.state for job in slack.services.ledger.jobs(limit=500)}
     results = use(slack, user, doors(slack, plants, user)) | ask_everywhere(slack, user, plants)
     assert leaks(results) == []
@@ -301,7 +301,7 @@ def test_no_secret_reaches_people_from_outside(slack: SlackHarness, plants: Plan
 def test_people_from_outside_are_answered_from_the_guide_and_their_channel(
     slack: SlackHarness, plants: Plants
 ) -> None:
-    """The stranger hears the channel's own document, and the guide."""
+    """The stranger's answers use the channel's own document and the guide."""
     stella = slack.person("stella")
     for question, part in (("which colour has the partner badge on Tuesdays?", "turquoise"),
                            ("our help center changes every week, should we fine-tune on it?", "RAG")):  # fmt: skip
@@ -314,8 +314,8 @@ def test_people_from_outside_are_answered_from_the_guide_and_their_channel(
         assert text
 
 
-def test_members_find_each_secret_through_the_same_doors(slack: SlackHarness, plants: Plants) -> None:
-    """Ana, an admin, and Ravi, who launched the job: without this the matrix could not fail."""
+def test_members_find_each_secret_through_the_same_payloads(slack: SlackHarness, plants: Plants) -> None:
+    """Ana (an admin) and Ravi (the job's requester) find them; otherwise the matrix could not fail."""
     visible: set[str] = set()
     for user in (RAVI, ANA):
         payloads = [
@@ -344,10 +344,10 @@ def test_members_find_each_secret_through_the_same_doors(slack: SlackHarness, pl
     assert visible == set(SECRETS)
 
 
-def test_a_members_question_is_answered_narrowly_where_people_from_outside_read(
+def test_a_members_question_is_answered_from_channel_documents_only_with_external_readers(
     slack: SlackHarness, plants: Plants
 ) -> None:
-    """The card says why, and an admin opens the channel; a member may not."""
+    """The card says why; an admin may open the channel, a member may not."""
     maya, ana = slack.person("maya"), slack.person("ana")
 
     def answer(words: str) -> str:
@@ -368,10 +368,10 @@ def test_a_members_question_is_answered_narrowly_where_people_from_outside_read(
     assert SECRETS["workspace document"] not in answer(QUESTIONS[0])
 
 
-def test_a_job_in_a_channel_that_people_from_outside_read_goes_to_its_launcher(
+def test_a_job_in_a_channel_with_external_readers_moves_to_its_requester(
     slack: SlackHarness, plants: Plants
 ) -> None:
-    """Its card and report stand in the launcher's own messages, nothing of it in the channel."""
+    """Its card and report go to the requester's direct messages, and nothing of it to the channel."""
     ledger, since = slack.services.ledger, slack.calls()
     job = ledger.submit(JobRequest("finetune", {"method": "linear"}, "sample-tickets", RAVI, "ravi", TEAM_ID, PARTNERS,
                                    None, "shared"))  # fmt: skip
@@ -389,10 +389,10 @@ def test_a_job_in_a_channel_that_people_from_outside_read_goes_to_its_launcher(
     assert texts == {direct_of(RAVI)}
 
 
-def test_what_a_payload_says_of_its_sender_counts_against_them_only(
+def test_a_payloads_claim_about_its_sender_can_only_reduce_rights(
     slack: SlackHarness, plants: Plants
 ) -> None:
-    """A member's id with another team's mark is refused; an outsider's id with ours stays outside."""
+    """A member's id with another team's id is refused; an outsider's id with our team's id stays outside."""
     answer = slack.send(slack.command(STELLA, "/jobs", "all", PLACE, TEAM_ID))
     assert "another company" in answer
     slack.send(slack.button(RAVI, "job_details", plants.job, plants.wide, "T0EVIL00001"))

@@ -1,4 +1,4 @@
-"""What people, tickets and models write, where it could act: in Slack, in a log, in a file name, in a CSV."""
+"""Hostile text of people, tickets and models in Slack, logs, file names and CSV files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from bot.errors import BotError
 from bot.settings import load_settings
-from bot.slack.ui.forms import Memory
+from bot.slack.ui.forms import FormMetadata
 from bot.slack.ui.job_card import job_card, job_text
 from bot.slack.ui.limits import message_problems
 from bot.slack.ui.messages import message_of
@@ -66,7 +66,7 @@ def job(tmp_path: Path) -> Job:
 
 
 @pytest.mark.parametrize("state", list(State))
-def test_no_word_of_a_ticket_or_a_name_acts_on_a_card(job: Job, state: State) -> None:
+def test_text_of_tickets_and_names_is_escaped_on_a_card(job: Job, state: State) -> None:
     """In every state: no mention, no link, no hidden or turned-around text, and Slack's limits hold."""
     text = replace(job, state=state)
     blocks = job_card(text, 1e9)
@@ -75,8 +75,8 @@ def test_no_word_of_a_ticket_or_a_name_acts_on_a_card(job: Job, state: State) ->
 
 
 @pytest.mark.parametrize("kind", ["final_report", "approval_request"])
-def test_no_word_of_a_ticket_acts_in_a_report(job: Job, kind: str) -> None:
-    """A ticket that orders the bot to ping everyone is quoted as the text it is."""
+def test_text_of_tickets_is_escaped_in_a_report(job: Job, kind: str) -> None:
+    """A ticket with an instruction to mention everyone is quoted as plain text."""
     post = Post(1, job.id, "k", kind, "C1", None, {"why": EVIL, "moved": EVIL}, 0)
     for state in (State.SUCCEEDED, State.FAILED, State.CANCELLED):
         text, blocks = message_of(post, replace(job, state=state))
@@ -111,9 +111,9 @@ def test_a_report_of_any_shape_is_still_reported(job: Job, report: dict | None) 
     ],
 )
 def test_a_crafted_private_metadata_is_refused_in_words(text: str) -> None:
-    """Whatever comes back in a form's memory: a sentence for the person, never an exception."""
+    """Any private_metadata gives a sentence for the person, never another exception."""
     with pytest.raises(BotError, match="Close it and open it again"):
-        Memory.parse(text)
+        FormMetadata.parse(text)
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ PAIRS = [(a, b) for a in ("red", "blue", "grey", "gold", "pink") for b in ("box"
 
 @pytest.mark.parametrize("user", [ANA, RAVI])
 def test_nothing_of_a_workspace_is_found_in_the_other(two: TwoTeams, plants: Plants, user: str) -> None:
-    """Every door with the first workspace's ids, used in the second by an admin and by members of the same ids."""
+    """Every payload with the first workspace's ids, sent in the second by an admin and by members with the same ids."""
     ours, theirs = two.slack(TEAM_ID), two.slack(OTHER_TEAM)
     before = {job.id: (job.state, job.version) for job in ours.services.ledger.jobs(limit=500)}
     since, threads = ours.calls(), ours.services.ledger.thread(*plants.wide[:2])
@@ -68,8 +68,10 @@ def test_nothing_of_a_workspace_is_found_in_the_other(two: TwoTeams, plants: Pla
     assert ours.services.datasets.get(SECRETS["dataset name"]).classes == (("falconry", 12), ("parcels", 12))
 
 
-def test_the_first_workspace_finds_its_secrets_through_the_same_doors(two: TwoTeams, plants: Plants) -> None:
-    """Without this the matrix could not fail."""
+def test_the_first_workspace_finds_its_secrets_through_the_same_payloads(
+    two: TwoTeams, plants: Plants
+) -> None:
+    """Otherwise the matrix could not fail."""
     ours = two.slack(TEAM_ID)
     names = [
         (n, b) for n, b in doors(ours, plants, RAVI) if n.startswith(("/jobs", "/datasets show", "/docs"))
@@ -79,7 +81,7 @@ def test_the_first_workspace_finds_its_secrets_through_the_same_doors(two: TwoTe
 
 
 def test_people_from_outside_stay_outside_in_each(two: TwoTeams, plants: Plants) -> None:
-    """What is known of a person in the one workspace says nothing in the other."""
+    """A person's membership in one workspace does not count in the other."""
     assert two.slack(OTHER_TEAM).services.users.person(next(iter(OUTSIDE))).outside
     assert two.slack(TEAM_ID).services.users.person(MAYA).outside == ""
     assert two.slack(OTHER_TEAM).services.users.person("U0NOBODY001").outside == "unknown"

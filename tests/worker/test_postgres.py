@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bot.slack.delivery.duty_alarms import look
+from bot.slack.delivery.duty_alarms import update_alarms
 from tests.bot.slack.watches import watch_of
 from tests.postgres_server import Postgres, find_programs
 from worker.jobs.records import JobRequest
@@ -182,7 +182,7 @@ def test_two_bots_bet_on_each_ticket_and_word_once(url: str) -> None:
 
     def stand_by(bot: Ledger) -> None:
         while not is_over:
-            look(bot.engine, watch, confidences)
+            update_alarms(bot.engine, watch, confidences)
 
     is_over: list[bool] = []
     with ThreadPoolExecutor(6) as pool:
@@ -196,7 +196,7 @@ def test_two_bots_bet_on_each_ticket_and_word_once(url: str) -> None:
         for one in looks:
             one.result()
     assert total == 120
-    alarms = look(bots[1].engine, watch, confidences)
+    alarms = update_alarms(bots[1].engine, watch, confidences)
     assert alarms is not None
     assert (alarms.far.count, alarms.change.count, alarms.checks.count) == (120, 120, 120)
     tickets = duty.tickets_of(bots[0].engine, watch.id)

@@ -1,1 +1,1 @@
-"""Everything that is sent to Slack: messages, streams, cards and reports, at Slack's pace."""
+"""Sends everything that goes to Slack (messages, streams, cards, reports) within Slack's rate limits."""

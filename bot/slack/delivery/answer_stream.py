@@ -1,8 +1,8 @@
-"""An answer being made, shown as it grows: steps in a stream, then the card; whatever Slack refuses, it arrives once.
+"""Streams an answer to Slack: first its steps, then its card. The answer arrives exactly once, whatever Slack refuses.
 
-Order of what is tried: stop the stream with the card; end it without a word and put the card, or its text alone, into
-it; a new message. What Slack refuses even then is in `owed`: the ledger keeps it (owed_answers.py). While the answer is
-made the thread's session is "processing", which is what shows Slack's Stop button.
+The order of attempts: stop the stream with the card; stop the stream empty and write the card (or its text alone) into
+that message; post a new message. Answers that Slack still refuses are in `unsent_answers`, and the caller puts them into
+the outbox (answer_outbox.py). Meanwhile the thread's session is "processing", so that Slack shows its Stop button.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.models.messages.chunk import Chunk, MarkdownTextChunk, PlanUpdateChunk, TaskUpdateChunk
 
-from bot.slack.delivery.placing import Answer, end_stream, place_surely
-from bot.slack.delivery.posting import Trouble, find_stream, refusal
-from bot.slack.trouble import SLACK_TROUBLE
+from bot.slack.delivery.answer_message import AnswerMessage, end_stream, post_answer_with_retries
+from bot.slack.delivery.posting import FailureKind, classify_error, find_stream
+from bot.slack.slack_errors import SLACK_ERRORS
 from bot.slack.ui.blocks import Block
 from bot.slack.ui.limits import split_blocks, split_text, validate_message
 
@@ -38,7 +38,7 @@ class AnswerStop(Exception):
 
 
 class AnswerStream:
-    """Where one answer appears: `step` while it is made, then exactly one of `finish`, `say`."""
+    """The message of one answer: call `step` while it is made, then exactly one of `finish` and `finish_with_text`."""
 
     def __init__(
         self,
@@ -53,21 +53,21 @@ class AnswerStream:
     ) -> None:
         self.client, self.channel, self.thread_ts, self.user = client, channel, thread_ts, user
         self._team, self._stop, self._clock = team, stop, clock
-        self._quick = WebClient(client.token, base_url=client.base_url, timeout=5, retry_handlers=[])
+        self._session_client = WebClient(client.token, base_url=client.base_url, timeout=5, retry_handlers=[])
         self._since = time.time()
         self._ts: str | None = None
-        self._alive = self._in_session = streaming
+        self._can_stream = self._uses_session = streaming
         self._current: tuple[str, str] | None = None
         self._chunks: list[Chunk] = [PlanUpdateChunk(title="Working it out")] if streaming else []
         self._flush_at = -FLUSH_S
-        self.owed: list[Answer] = []
+        self.unsent_answers: list[AnswerMessage] = []
         self._set_session("processing")
 
     def step(self, name: str) -> None:
-        """Shows the next step (an empty name shows none); raises AnswerStop once the person pressed Stop."""
+        """Shows the next step (none for an empty name); raises AnswerStop after the person pressed Stop."""
         if self._stop.is_set():
             raise AnswerStop
-        if not self._alive or not name:
+        if not self._can_stream or not name:
             return
         self._close_step()
         word = name.split()[0].lower().rstrip(".…") if name.split() else "working"
@@ -79,28 +79,32 @@ class AnswerStream:
             self._flush()
 
     def finish(self, title: str, blocks: Sequence[Block], text: str) -> str:
-        """Puts the card up: the ts of its message, or the key of what is `owed`; `title` is its first block in markdown."""
+        """Shows the card; returns the ts of its message, or the key of the unsent answer.
+
+        `title` is the card's first block in markdown.
+        """
         first, *rest = split_blocks(blocks)
-        own = Answer(
+        answer = AnswerMessage(
             self.channel, self.thread_ts, self.user, text, validate_message(first), since=self._since
         )
-        ts = self._stop_stream(title, own.blocks[1:]) or self._place(own)
+        ts = self._stop_stream(title, answer.blocks[1:]) or self._deliver(answer)
         for more in rest:
-            self._place(
-                Answer(self.channel, self.thread_ts, self.user, "", validate_message(more)), fresh=True
+            self._deliver(
+                AnswerMessage(self.channel, self.thread_ts, self.user, "", validate_message(more)),
+                as_new_message=True,
             )
         return ts
 
-    def say(self, text: str) -> str:
+    def finish_with_text(self, text: str) -> str:
         """Ends with a plain sentence instead of a card."""
-        own = Answer(self.channel, self.thread_ts, self.user, text, since=self._since)
-        return self._stop_stream(text, []) or self._place(own)
+        answer = AnswerMessage(self.channel, self.thread_ts, self.user, text, since=self._since)
+        return self._stop_stream(text, []) or self._deliver(answer)
 
     def abandon(self, text: str) -> None:
-        """Closes what was streamed after a failure; nothing is posted where nothing was shown."""
+        """Ends the stream with `text` after a failure; posts nothing when nothing was shown yet."""
         if self._ts is not None:
             self._stop.set()
-            self.say(text)
+            self.finish_with_text(text)
         self._set_session("active")
 
     def _close_step(self, status: str = "complete") -> None:
@@ -115,11 +119,15 @@ class AnswerStream:
                 self._ts = self._start(chunks)
             else:
                 self.client.chat_appendStream(channel=self.channel, ts=self._ts, chunks=chunks)
-        except SLACK_TROUBLE as refused:
-            log.info("streaming ended early (%s); the answer stands at its end", refusal(refused).code)
-            self._alive = False
-            if self._ts is None and refusal(refused).trouble is Trouble.UNSURE:  # it may stand there unheard
-                with contextlib.suppress(*SLACK_TROUBLE):
+        except SLACK_ERRORS as refused:
+            log.info(
+                "streaming ended early (%s); the answer comes as one message", classify_error(refused).code
+            )
+            self._can_stream = False
+            if (
+                self._ts is None and classify_error(refused).kind is FailureKind.UNSURE
+            ):  # the stream may exist although the call failed
+                with contextlib.suppress(*SLACK_ERRORS):
                     self._ts = find_stream(self.client, self.channel, self.thread_ts, self._since)
         self._flush_at = self._clock()
 
@@ -135,7 +143,7 @@ class AnswerStream:
         return str(answer["ts"])
 
     def _stop_stream(self, markdown: str, blocks: Sequence[Block]) -> str | None:
-        """The ts of the stream that ended with this card; None where Slack did not end it so."""
+        """Stops the stream with this card; returns its ts, or None where Slack refused."""
         if self._ts is None:
             self._set_session("active")
             return None
@@ -150,27 +158,27 @@ class AnswerStream:
                 blocks=list(blocks) or None,
                 session_status="active",
             )
-        except SLACK_TROUBLE as refused:
-            log.info("the stream did not end with its card: %s", refusal(refused).code)
+        except SLACK_ERRORS as refused:
+            log.info("the stream did not end with its card: %s", classify_error(refused).code)
             end_stream(self.client, self.channel, self._ts)
             self._set_session("active")
             return None
         return self._ts
 
-    def _place(self, answer: Answer, fresh: bool = False) -> str:
-        """Into the streamed message, or as a new one; what Slack does not take is owed, under the key that comes back."""
-        answer = answer if fresh else replace(answer, ts=self._ts)
+    def _deliver(self, answer: AnswerMessage, as_new_message: bool = False) -> str:
+        """Writes the answer into the streamed message or a new one; returns its ts, or its key when it stays unsent."""
+        answer = answer if as_new_message else replace(answer, ts=self._ts)
         try:
-            return place_surely(self.client, answer)
-        except SLACK_TROUBLE as refused:
-            log.warning("the answer is owed: %s", refusal(refused).code)
-            self.owed.append(answer)
+            return post_answer_with_retries(self.client, answer)
+        except SLACK_ERRORS as refused:
+            log.warning("the answer is unsent and goes to the outbox: %s", classify_error(refused).code)
+            self.unsent_answers.append(answer)
             return answer.key
 
     def _set_session(self, status: str) -> None:
-        """Tells Slack that we work on the thread, or that we are done; it is a courtesy, so nobody waits for it."""
-        if self._in_session:
-            with contextlib.suppress(*SLACK_TROUBLE):
-                self._quick.agents_sessions_setStatus(
+        """Sets the session's status in Slack, best effort: a failure or a slow call delays nothing."""
+        if self._uses_session:
+            with contextlib.suppress(*SLACK_ERRORS):
+                self._session_client.agents_sessions_setStatus(
                     channel_id=self.channel, thread_ts=self.thread_ts, status=status
                 )

@@ -1,4 +1,4 @@
-"""Requests for approval: one to each approver directly, beside the one in the channel; their buttons go when they are spent."""
+"""Sends requests for approval to each approver directly, and removes their buttons after the decision."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import logging
 
 from slack_sdk import WebClient
 
-from bot.slack.delivery.posting import Trouble, find, refusal, send
-from bot.slack.trouble import SLACK_TROUBLE
+from bot.slack.delivery.posting import FailureKind, classify_error, find_message, send_message
+from bot.slack.slack_errors import SLACK_ERRORS
 from bot.slack.ui.messages import approval_end, message_of
 from worker.jobs.records import Job, Post
 from worker.jobs.states import State
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def deliver_approval(client: WebClient, ledger: Ledger, post: Post, job: Job) -> None:
-    """Pays one post of KINDS; raises what Slack raises where a later try may do better."""
+    """Delivers one post of KINDS; raises Slack's error when a retry may succeed."""
     if post.kind == "approval_end":
         _end_requests(client, ledger, job)
         ledger.complete_post(post.id, "")
@@ -29,14 +29,14 @@ def deliver_approval(client: WebClient, ledger: Ledger, post: Post, job: Job) ->
         return
     try:
         direct = str(client.conversations_open(users=[post.channel])["channel"]["id"])
-        ts = find(client, direct, None, post.dedupe_key, post.sent_at) if post.tries else None
+        ts = find_message(client, direct, None, post.dedupe_key, post.sent_at) if post.tries else None
         if ts is None:
             text, blocks = message_of(post, job)
-            ts = send(client, direct, None, text, blocks, post.dedupe_key)
-    except SLACK_TROUBLE as error:
-        why = refusal(error)
-        if why.trouble not in (Trouble.CHANNEL, Trouble.OTHER) or (
-            why.trouble is Trouble.OTHER and post.tries < 3
+            ts = send_message(client, direct, None, text, blocks, post.dedupe_key)
+    except SLACK_ERRORS as error:
+        why = classify_error(error)
+        if why.kind not in (FailureKind.CHANNEL, FailureKind.OTHER) or (
+            why.kind is FailureKind.OTHER and post.tries < 3
         ):
             raise
         log.warning("approver %s of job %s cannot be asked directly: %s", post.channel, job.id, why.code)
@@ -47,11 +47,11 @@ def deliver_approval(client: WebClient, ledger: Ledger, post: Post, job: Job) ->
 
 
 def _end_requests(client: WebClient, ledger: Ledger, job: Job) -> None:
-    """Each message that asked says how it ended, and has no buttons any more; twice is as good as once."""
+    """Replaces each request by its decision, without buttons; idempotent."""
     text, blocks = approval_end(job)
     for channel, ts in approval_requests(ledger.engine, job.id):
         try:
             client.chat_update(channel=channel, ts=ts, text=text, blocks=blocks)
-        except SLACK_TROUBLE as error:
-            if refusal(error).trouble not in (Trouble.CHANNEL, Trouble.MESSAGE):
+        except SLACK_ERRORS as error:
+            if classify_error(error).kind not in (FailureKind.CHANNEL, FailureKind.MESSAGE):
                 raise

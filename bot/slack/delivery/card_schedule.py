@@ -1,4 +1,4 @@
-"""Which job cards are shown next, and when: the rate of a card, its waits after failures, its age."""
+"""Decides which job cards are updated next and when: interval, backoff after failures, refresh of running jobs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from worker.jobs.states import ACTIVE_STATES, END_STATES, State
 from worker.ledger.ledger import Ledger
 
 NEVER = float("-inf")
-AGING_S = 30.0
-"""A running job's card is not left alone for longer: it tells how long the job has run."""
-REMEMBERED_S = 3600.0
-IN_LINE = (State.QUEUED, State.RETRY_WAIT)
+REFRESH_S = 30.0
+"""The card of a running job is updated at least this often, because it shows the time the job has run."""
+FORGET_AFTER_S = 3600.0
+WAITING_STATES = (State.QUEUED, State.RETRY_WAIT)
 
 
 class CardSchedule:
@@ -22,33 +22,35 @@ class CardSchedule:
         self,
         ledger: Ledger,
         interval_s: float,
-        queue_up: Callable[[], bool],
+        is_queue_up: Callable[[], bool],
         tick: Callable[[], float],
     ) -> None:
-        self._ledger, self._interval_s, self._queue_up, self._tick = ledger, interval_s, queue_up, tick
+        self._ledger, self._interval_s, self._is_queue_up, self._tick = ledger, interval_s, is_queue_up, tick
         self._shown_at: dict[str, float] = {}
-        self._waits: dict[str, tuple[float, int]] = {}  # until when, after how many tries
-        self._queue_was: bool | None = None
-        self._aging_at = NEVER
+        self._backoffs: dict[str, tuple[float, int]] = {}  # until when, after how many tries
+        self._was_queue_up: bool | None = None
+        self._refresh_at = NEVER
 
-    def changed_by_queue(self) -> list[StaleCard]:
-        """Cards of jobs in line that are out of date because the queue went away or came back."""
-        up, was = self._queue_up(), self._queue_was
-        self._queue_was = up
+    def cards_after_queue_change(self) -> list[StaleCard]:
+        """The cards of waiting jobs, when the queue went down or came back since the last call."""
+        up, was = self._is_queue_up(), self._was_queue_up
+        self._was_queue_up = up
         if was is None or up == was:
             return []
-        waiting = [job for job in self._ledger.jobs(states=IN_LINE, limit=200) if job.card_ts]
+        waiting = [job for job in self._ledger.jobs(states=WAITING_STATES, limit=200) if job.card_ts]
         for job in waiting:
             self._shown_at.pop(job.id, None)
         return [StaleCard(job.id, job.state, job.card_ts) for job in waiting]
 
-    def aging(self) -> list[StaleCard]:
-        """Cards of running jobs that tell nothing new but the time: shown again, or it would stand still."""
-        if self._tick() < self._aging_at:
+    def running_cards(self) -> list[StaleCard]:
+        """The cards of running jobs whose displayed run time is older than REFRESH_S."""
+        if self._tick() < self._refresh_at:
             return []
-        self._aging_at = self._tick() + AGING_S / 3
+        self._refresh_at = self._tick() + REFRESH_S / 3
         running = [job for job in self._ledger.jobs(states=ACTIVE_STATES, limit=200) if job.card_ts]
-        old = [job for job in running if self._tick() - self._shown_at.get(job.id, float("-inf")) >= AGING_S]
+        old = [
+            job for job in running if self._tick() - self._shown_at.get(job.id, float("-inf")) >= REFRESH_S
+        ]
         return [StaleCard(job.id, job.state, job.card_ts) for job in old]
 
     def urgency(self, card: StaleCard) -> tuple[bool, bool, float]:
@@ -56,30 +58,30 @@ class CardSchedule:
         return card.state not in END_STATES, bool(card.card_ts), self._shown_at.get(card.id, NEVER)
 
     def is_due(self, card: StaleCard) -> bool:
-        """Whether the card may be shown now."""
+        """Whether the card may be updated now."""
         now = self._tick()
-        if now < self._waits.get(card.id, (now, 0))[0]:
+        if now < self._backoffs.get(card.id, (now, 0))[0]:
             return False
         return card.state in END_STATES or now - self._shown_at.get(card.id, NEVER) >= self._interval_s
 
-    def note_shown(self, job_id: str) -> None:
-        """The card stands in Slack as of now."""
+    def record_shown(self, job_id: str) -> None:
+        """Notes that the card was updated in Slack now."""
         self._shown_at[job_id] = self._tick()
-        self._waits.pop(job_id, None)
+        self._backoffs.pop(job_id, None)
 
     def tries(self, job_id: str) -> int:
-        """How often showing this card has failed since it was last shown."""
-        return self._waits.get(job_id, (0.0, 0))[1]
+        """The number of failed updates since the last successful one."""
+        return self._backoffs.get(job_id, (0.0, 0))[1]
 
-    def put_off(self, job_id: str, wait_s: float) -> None:
-        """The card could not be shown; not before `wait_s` from now."""
-        self._waits[job_id] = (self._tick() + wait_s, self.tries(job_id) + 1)
+    def postpone(self, job_id: str, wait_s: float) -> None:
+        """Notes a failed update; the card is due again after `wait_s`."""
+        self._backoffs[job_id] = (self._tick() + wait_s, self.tries(job_id) + 1)
 
-    def try_at_once(self, job_id: str) -> None:
-        """The card goes elsewhere: its earlier failures count no more."""
-        self._waits.pop(job_id, None)
+    def clear_backoff(self, job_id: str) -> None:
+        """Forgets earlier failures, for a card that moved to another channel."""
+        self._backoffs.pop(job_id, None)
 
     def forget_old(self) -> None:
-        """Drops the times of cards that were shown long ago."""
+        """Drops the times of cards that were not updated for FORGET_AFTER_S."""
         now = self._tick()
-        self._shown_at = {key: at for key, at in self._shown_at.items() if now - at < REMEMBERED_S}
+        self._shown_at = {key: at for key, at in self._shown_at.items() if now - at < FORGET_AFTER_S}

@@ -1,7 +1,7 @@
-"""Doubtful labels of a dataset, looked for in a process of its own at low priority; the list goes to one person.
+"""Checks a dataset's labels in a low-priority child process and sends the doubtful ones to one person.
 
-The bot's process stays light: `trainwise datasets check` does the work (finetune/evaluation/label_noise.py) and notes the counts
-on the card. A doubtful label is a question to a person, not a verdict.
+`trainwise datasets check` does the work (finetune/evaluation/label_noise.py) and stores the counts on the card, so the bot's
+process stays light. A doubtful label is a question to a person, not a verdict.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackClientError
 
 from bot.errors import BotError
-from bot.slack.failures import apologise, whisper
+from bot.slack.failures import send_ephemeral, send_error
 from bot.slack.services import Services
 from bot.slack.users import Person
 from finetune.data.card import Card
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def can_check(card: Card) -> str:
-    """Why the labels of this dataset cannot be checked; empty when they can."""
+    """The reason why the labels of this dataset cannot be checked; "" when they can."""
     from finetune.evaluation.label_noise import LEAST
 
     if card.kind != "triage":
@@ -48,9 +48,9 @@ def check_labels(
     channel: str,
     then: Callable[[Card], None] | None = None,
 ) -> None:
-    """Queues the check: the person alone gets the doubtful labels as a file, `then` the card that counts them.
+    """Queues the check; the person privately gets the doubtful labels as a file, and `then` gets the updated card.
 
-    Without `then` the person asked for it, and is told also when there is nothing to see.
+    Without `then` the person asked for the check and is also told when no label is doubtful.
     """
     if why := can_check(card):
         if then is None:
@@ -68,7 +68,7 @@ def check_labels(
                 then(latest)
         except Exception as error:  # the edge: this thread has no caller to tell
             if then is None:
-                apologise(client, error, channel, person.id)
+                send_error(client, error, channel, person.id)
             else:
                 log.warning("labels of %s were not checked", card.name, exc_info=error)
 
@@ -104,7 +104,7 @@ def _tell(
     suspects, total = int(card.noise.get("suspects", 0)), int(card.noise.get("checked", 0))
     if not suspects:
         if on_request:
-            whisper(
+            send_ephemeral(
                 client,
                 f"None of {total:,} labels of {card.name} looks wrong.",
                 channel,
@@ -126,4 +126,4 @@ def _tell(
             initial_comment=text,
         )
     except SlackClientError:
-        whisper(client, f"{text} The list could not be sent.", channel, person.id)
+        send_ephemeral(client, f"{text} The list could not be sent.", channel, person.id)

@@ -1,7 +1,7 @@
-"""One message in Slack, sent once; and what a refusal of Slack's means for whoever sent it.
+"""Sends one message to Slack exactly once, and classifies the errors of Slack's Web API.
 
-A send whose answer was lost (5xx, broken connection, timeout) may have arrived: it carries a key in its
-metadata and is looked for by that key before it is sent again.
+A send whose answer was lost (5xx, broken connection, timeout) may have arrived. Each message carries a key in its
+metadata; before a retry the message is searched by that key.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from bot.slack.ui.model_trials import ended_modal, outcome
 from worker.jobs.records import Job, Post
 
 EVENT_TYPE = "trainwise_post"
-CLOCKS_APART_S = 300.0
-MESSAGE_MOST = 12_000  # characters of a message that stands in for blocks
-PAGES = 5  # of 200 messages: how far back a lost send is looked for
+CLOCK_SKEW_S = 300.0
+LONGEST_TEXT = 12_000  # characters of a message without blocks
+PAGES = 5  # of 200 messages: how far back the search for an earlier send goes
 TOKEN_REFUSED = {
     "account_inactive", "access_denied", "accesslimited", "invalid_auth", "not_allowed_token_type", "not_authed",
     "org_login_required", "team_access_not_granted", "team_added_to_org", "token_expired", "token_revoked",
@@ -42,17 +42,17 @@ MESSAGE_GONE = {
     "cant_update_message", "edit_window_closed", "invalid_thread_ts", "message_not_found", "message_not_owned_by_app",
     "thread_not_found",
 }  # fmt: skip
-UNDRAWABLE = {
+INVALID_PAYLOAD = {
     "attachment_payload_limit_exceeded", "invalid_attachments", "invalid_blocks", "invalid_blocks_format",
     "invalid_metadata_format", "invalid_metadata_schema", "metadata_must_be_sent_from_app", "metadata_too_large",
     "msg_blocks_too_long", "msg_too_long", "too_many_attachments", "too_many_contact_cards",
 }  # fmt: skip
 SLOW_DOWN = {"message_limit_exceeded", "rate_limited", "ratelimited", "request_timeout"}
-LOST = {"fatal_error", "internal_error", "no_json", "service_unavailable"}
+UNKNOWN_OUTCOME = {"fatal_error", "internal_error", "no_json", "service_unavailable"}
 
 
-class Trouble(Enum):
-    """What to do after a refusal."""
+class FailureKind(Enum):
+    """What the caller does after a failure."""
 
     SLOW_DOWN = "wait as long as Slack says"
     UNSURE = "it may have arrived: look, then repeat"
@@ -64,38 +64,38 @@ class Trouble(Enum):
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """Slack's code (or the failure's class) and how long Slack wants to be left alone, in seconds."""
+class SlackFailure:
+    """A failed call: its kind, Slack's error code (or the exception's class), and Slack's Retry-After in seconds."""
 
-    trouble: Trouble
+    kind: FailureKind
     code: str
     wait_s: float = 0.0
 
 
-def refusal(error: BaseException) -> Refusal:
-    """What kind of trouble an error of the Web API client is."""
+def classify_error(error: BaseException) -> SlackFailure:
+    """The kind of failure that an exception of the Web API client stands for."""
     if not isinstance(error, SlackApiError):
-        return Refusal(Trouble.UNSURE, type(error).__name__)
+        return SlackFailure(FailureKind.UNSURE, type(error).__name__)
     response: Any = error.response
     code = str(response.get("error") or "no_json")
     status, headers = getattr(response, "status_code", 0), getattr(response, "headers", None) or {}
     if code in SLOW_DOWN or status == 429:
-        return Refusal(Trouble.SLOW_DOWN, code, _retry_after(headers))
-    if status >= 500 or code in LOST:
-        return Refusal(Trouble.UNSURE, code)
+        return SlackFailure(FailureKind.SLOW_DOWN, code, _retry_after(headers))
+    if status >= 500 or code in UNKNOWN_OUTCOME:
+        return SlackFailure(FailureKind.UNSURE, code)
     kinds = (
-        (TOKEN_REFUSED, Trouble.TOKEN),
-        (CHANNEL_CLOSED, Trouble.CHANNEL),
-        (MESSAGE_GONE, Trouble.MESSAGE),
-        (UNDRAWABLE, Trouble.PAYLOAD),
+        (TOKEN_REFUSED, FailureKind.TOKEN),
+        (CHANNEL_CLOSED, FailureKind.CHANNEL),
+        (MESSAGE_GONE, FailureKind.MESSAGE),
+        (INVALID_PAYLOAD, FailureKind.PAYLOAD),
     )
-    return Refusal(next((kind for codes, kind in kinds if code in codes), Trouble.OTHER), code)
+    return SlackFailure(next((kind for codes, kind in kinds if code in codes), FailureKind.OTHER), code)
 
 
-def send(
+def send_message(
     client: WebClient, channel: str, thread: str | None, text: str, blocks: Sequence[Block], key: str
 ) -> str:
-    """Posts the message with its key and gives its ts; one that Slack cannot draw says the same as text alone."""
+    """Posts the message with its key and returns its ts; as text alone when Slack refuses the blocks."""
 
     def post(drawable: Sequence[Block] | None, words: str = text) -> str:
         answer = client.chat_postMessage(
@@ -112,15 +112,15 @@ def send(
     try:
         return post(blocks)
     except SlackApiError as error:
-        if refusal(error).trouble is not Trouble.PAYLOAD or not blocks:
+        if classify_error(error).kind is not FailureKind.PAYLOAD or not blocks:
             raise
-        return post(None, (words_of(blocks) or text)[:MESSAGE_MOST])
+        return post(None, (words_of(blocks) or text)[:LONGEST_TEXT])
 
 
-def find(
+def find_message(
     client: WebClient, channel: str, thread: str | None, key: str, since: float | None = None
 ) -> str | None:
-    """The ts of the message that carries this key, if a send of it did arrive; `since` is when it was first tried."""
+    """The ts of the message with this key, or None; `since` is the time of the first try."""
     for message in _messages(client, channel, thread, since):
         if ((message.get("metadata") or {}).get("event_payload") or {}).get("key") == key:
             return str(message["ts"])
@@ -128,7 +128,7 @@ def find(
 
 
 def find_stream(client: WebClient, channel: str, thread: str, since: float) -> str | None:
-    """The ts of a message of ours that is still being streamed in the thread, started since."""
+    """The ts of our message that is still streaming in the thread and started after `since`; None where there is none."""
     for message in _messages(client, channel, thread, since):
         if message.get("bot_id") and message.get("streaming_state") == "in_progress":
             return str(message["ts"])
@@ -144,11 +144,11 @@ def has_files(client: WebClient, channel: str, thread: str, names: set[str]) -> 
 def _messages(
     client: WebClient, channel: str, thread: str | None, since: float | None = None
 ) -> Iterator[dict[str, Any]]:
-    """The messages from `since` on (some minutes earlier: two clocks), in pages; all of them without it."""
+    """The messages from `since` on (less CLOCK_SKEW_S), page by page; all messages without `since`."""
     cursor: str | None = None
     for _ in range(PAGES):
         query: dict[str, Any] = {"channel": channel, "limit": 200, "include_all_metadata": True}
-        query |= {"oldest": f"{max(0.0, since - CLOCKS_APART_S):.6f}"} if since else {}
+        query |= {"oldest": f"{max(0.0, since - CLOCK_SKEW_S):.6f}"} if since else {}
         query |= {"cursor": cursor} if cursor else {}
         if thread:
             answer = client.conversations_replies(ts=thread, **query)
@@ -168,8 +168,8 @@ def _retry_after(headers: Mapping[str, Any]) -> float:
         return 1.0
 
 
-def answer_try(client: WebClient, post: Post, job: Job) -> str:
-    """Shows how a try ended where it was asked; the ts of the message when the modal was closed, else ""."""
+def deliver_trial(client: WebClient, post: Post, job: Job) -> str:
+    """Shows a trial's result in its modal; when that was closed, sends a direct message and returns its ts (else "")."""
     form, view_hash = str(job.spec.get("view")), str(job.spec.get("hash"))
     try:
         update_submitted(client, form, view_hash, validate_view(ended_modal(job)))
@@ -179,20 +179,20 @@ def answer_try(client: WebClient, post: Post, job: Job) -> str:
     else:
         return ""
     direct = str(client.conversations_open(users=[job.by])["channel"]["id"])
-    if post.tries and (earlier := find(client, direct, None, post.dedupe_key, post.sent_at)):
+    if post.tries and (earlier := find_message(client, direct, None, post.dedupe_key, post.sent_at)):
         return earlier
     title = f"The answer of model {job.spec.get('model')} on {escape(one_line(job.dataset, 60))}"
     blocks = [section(f"🧪 *{title}*"), *outcome(job)]
-    return send(client, direct, None, title, validate_message(blocks), post.dedupe_key)
+    return send_message(client, direct, None, title, validate_message(blocks), post.dedupe_key)
 
 
-TRIES, PAUSE_S = 10, 0.3  # together the 3 s in which Slack takes an answer to a submission
+TRIES, PAUSE_S = 10, 0.3  # together the 3 s that Slack allows for the answer to a submission
 
 
 def update_submitted(client: WebClient, view_id: str, view_hash: str, view: Block) -> None:
-    """Shows `view` in a submitted form to stay: where it comes before the submission's answer, again after it.
+    """Shows `view` in a submitted form; when Slack applies the submission's own answer later, shows `view` again.
 
-    `sent` is the `hash` of the form as it was submitted. SlackApiError where the form is closed.
+    `view_hash` is the `hash` of the submitted form. Raises SlackApiError when the form is closed.
     """
     latest = view_hash
     for _ in range(TRIES):
@@ -201,6 +201,6 @@ def update_submitted(client: WebClient, view_id: str, view_hash: str, view: Bloc
         except SlackApiError as refused:
             if refused.response.get("error") != "hash_conflict":
                 raise
-            client.views_update(view_id=view_id, view=view)  # the answer is there
+            client.views_update(view_id=view_id, view=view)  # the submission's answer was applied
             return
         time.sleep(PAUSE_S)

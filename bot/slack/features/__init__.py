@@ -1,1 +1,1 @@
-"""One file for each thing that people do in Slack: its command, buttons and form."""
+"""One file per feature: its command, buttons and form."""

@@ -1,4 +1,4 @@
-"""One question, from what a person typed to the card in the thread and the memory in the ledger."""
+"""Answers one question: from the typed text to the card in the thread and the conversation in the ledger."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from slack_sdk import WebClient
 
 from bot.errors import BotError
+from bot.slack.delivery.answer_outbox import enqueue_answer
 from bot.slack.delivery.answer_stream import AnswerStop, AnswerStream
-from bot.slack.delivery.owed_answers import owe
-from bot.slack.failures import apologise
+from bot.slack.failures import send_error
 from bot.slack.services import Services, is_direct, this_month
+from bot.slack.slack_errors import SLACK_ERRORS
 from bot.slack.thread_memory import Card, Conversation
-from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import Block, context
 from bot.slack.ui.escape import escape
 from bot.slack.ui.lists import budget_line, job_list
@@ -26,22 +26,22 @@ from rag.reply import Reply, Verdict
 from worker.jobs.states import END_STATES
 from worker.logs import log_event
 
-QUESTION_MOST = 12_000
-OVERHEARD = (
+LONGEST_QUESTION = 12_000
+EXTERNAL_READERS_NOTE = (
     "🔒 People from outside read along here, so this rests on my guide and this channel's own documents. Ask me in a "
     "direct message for the rest; an admin can open this channel with `/docs outsiders`."
 )
-KEPT_WITHIN_S = 1.5  # of the three that Slack gives a button
+CARD_WAIT_S = 1.5  # of the three seconds that Slack allows for a button
 log = logging.getLogger(__name__)
 
 
 class BadQuestion(BotError):
-    """A question that cannot be read; the text says what to do."""
+    """The question is empty or too long; the text says what to do."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """Who asks what, where; `without_mention` marks a thread reply that did not mention the bot, `ts` its message."""
+    """A question with its asker and thread; `without_mention`: a reply without a mention of the bot; `ts`: its message."""
 
     text: str
     user: str
@@ -53,26 +53,26 @@ class Question:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Questions of one thread are answered in order."""
+        """The key of the thread, whose questions are answered in order."""
         return self.channel, self.thread_ts
 
 
 def check_question(text: str) -> str:
-    """The text, or BadQuestion for an empty or an endless one."""
+    """Returns the text; raises BadQuestion when it is empty or too long."""
     if not text.strip():
         raise BadQuestion(
             "Ask me in a sentence, for example: _our help center changes every week, should we fine-tune on it?_"
         )
-    if len(text) > QUESTION_MOST:
+    if len(text) > LONGEST_QUESTION:
         raise BadQuestion(
-            f"Your question has {len(text):,} characters and I read up to {QUESTION_MOST:,}. "
+            f"Your question has {len(text):,} characters and I read up to {LONGEST_QUESTION:,}. "
             "Ask in a few sentences; add long material with `/docs add`, tickets with `/datasets add`."
         )
     return text
 
 
 def check_asker(services: Services, user: str, channel: str) -> None:
-    """Raises BotError, with whom to ask, where this person may not ask from this channel."""
+    """Raises BotError, with a contact, when this person may not ask from this channel."""
     if services.permissions.askers:
         person = services.users.person(user)
         if denial := services.permissions.denies_question(person, channel, services.users.in_group):
@@ -80,31 +80,31 @@ def check_asker(services: Services, user: str, channel: str) -> None:
 
 
 def ask(services: Services, client: WebClient, question: Question) -> None:
-    """Queues the answer to a question; returns at once, raises BadQuestion, TooBusy or BotError (not allowed)."""
+    """Queues the answer to a question and returns at once; raises BadQuestion, TooBusy or BotError (not allowed)."""
     try:
         check_asker(services, question.user, question.channel)
     except BotError:
-        if question.without_mention:  # they talk in a thread of ours, to each other
+        if question.without_mention:  # the reply may be meant for another person
             return
         raise
     check_question(question.text)
     services.thread_queue.submit(
-        question.key, lambda stop: _turn(services, client, question, stop), order=question.ts
+        question.key, lambda stop: _run_question(services, client, question, stop), order=question.ts
     )
 
 
-def _turn(services: Services, client: WebClient, question: Question, stop: threading.Event) -> None:
+def _run_question(services: Services, client: WebClient, question: Question, stop: threading.Event) -> None:
     try:
         _answer(services, client, question, stop)
     except Exception as error:  # the edge: this thread has no caller to tell
-        apologise(client, error, question.channel, question.user, question.thread_ts)
+        send_error(client, error, question.channel, question.user, question.thread_ts)
 
 
 def _answer(services: Services, client: WebClient, question: Question, stop: threading.Event) -> None:
     began = time.monotonic()
     person = services.users.person(question.user)
-    scopes = services.reach(person, question.channel)
-    memory = Conversation.from_json(services.ledger.thread(*question.key)).within(scopes)
+    scopes = services.answer_scopes(person, question.channel)
+    conversation = Conversation.from_json(services.ledger.thread(*question.key)).limited_to(scopes)
     stream = AnswerStream(
         client,
         question.channel,
@@ -117,59 +117,59 @@ def _answer(services: Services, client: WebClient, question: Question, stop: thr
     try:
         reply = services.adviser.ask(
             question.text,
-            state=memory.state,
+            state=conversation.state,
             scopes=scopes,
             on_step=stream.step,
         )
         if stop.is_set():
             raise AnswerStop
     except AnswerStop:
-        stream.say("Stopped. Ask again whenever you like.")
-        _keep_owed(services, stream)
+        stream.finish_with_text("Stopped. Ask again whenever you like.")
+        _enqueue_unsent(services, stream)
         return
     except Exception:
         stream.abandon("I could not answer this one; whoever asked has been told why.")
-        _keep_owed(services, stream)
+        _enqueue_unsent(services, stream)
         raise
     if question.without_mention and reply.verdict == Verdict.OFF_TOPIC and not reply.service:
-        _nod(client, question, memory)
+        _add_reaction(client, question, conversation)
         return
     blocks = [*verdict_card(reply), *_fact_blocks(services, question, reply, person)]
-    wide = "workspace" in scopes
-    if not wide and not person.outside:
-        blocks.append(context(OVERHEARD))
+    uses_workspace = "workspace" in scopes
+    if not uses_workspace and not person.outside:
+        blocks.append(context(EXTERNAL_READERS_NOTE))
     ts = stream.finish(verdict_title(reply), blocks, verdict_text(reply))
-    _keep_owed(services, stream)
+    _enqueue_unsent(services, stream)
     _log_answer(question, reply, time.monotonic() - began)
-    card = Card(question.user, question.text[:2000], reply, wide=wide)
-    conversation = memory.with_answer(ts, card)
+    card = Card(question.user, question.text[:2000], reply, uses_workspace=uses_workspace)
+    conversation = conversation.with_answer(ts, card)
     services.ledger.save_thread(*question.key, conversation.to_json())
 
 
-def _nod(client: WebClient, question: Question, memory: Conversation) -> None:
-    """Shows whoever asked last that they were heard, where there is nothing to answer; colleagues' talk is left alone."""
-    last = next(reversed(list(memory.cards.values())), None)
+def _add_reaction(client: WebClient, question: Question, conversation: Conversation) -> None:
+    """Adds a reaction to a reply that needs no answer, if its author asked last; ignores replies of other people."""
+    last = next(reversed(list(conversation.cards.values())), None)
     if last is not None and last.asker == question.user and question.ts:
-        with suppress(*SLACK_TROUBLE):
+        with suppress(*SLACK_ERRORS):
             client.reactions_add(channel=question.channel, timestamp=question.ts, name="eyes")
 
 
-def _keep_owed(services: Services, stream: AnswerStream) -> None:
-    """What Slack did not take is kept in the ledger, for the notifier."""
-    for answer in stream.owed:
-        owe(services.ledger, answer)
-    if stream.owed:
+def _enqueue_unsent(services: Services, stream: AnswerStream) -> None:
+    """Puts the answers that Slack refused into the outbox, for the notifier."""
+    for answer in stream.unsent_answers:
+        enqueue_answer(services.ledger, answer)
+    if stream.unsent_answers:
         services.wake()
 
 
-FACTS = ("status", "stop_job", "readers", "running_cost")
+FACT_SERVICES = ("status", "stop_job", "readers", "running_cost")
 
 
 def _fact_blocks(services: Services, question: Question, reply: Reply, person: Person) -> list[Block]:
-    """What only the bot knows, for a question about itself: jobs, who sees how many documents, the month's money."""
-    if reply.service not in FACTS or person.outside:
+    """The bot's own figures for a question about the bot: jobs, documents by audience, the month's budget."""
+    if reply.service not in FACT_SERVICES or person.outside:
         return []
-    if not is_direct(question.channel) and services.keeps_jobs_out(question.channel) is not False:
+    if not is_direct(question.channel) and services.is_closed_to_jobs(question.channel) is not False:
         return [context("People from outside read along here: `/jobs` and `/docs` show you the rest alone.")]
     if reply.service == "running_cost":
         return [context(budget_line(this_month(services, question.team)))]
@@ -185,16 +185,16 @@ def _fact_blocks(services: Services, question: Question, reply: Reply, person: P
 
 
 def _job_blocks(services: Services, question: Question, person: Person) -> list[Block]:
-    """The jobs that run or wait and that this person may see from here."""
+    """The running and waiting jobs that this person may see from here."""
     jobs = [job for job in services.ledger.jobs(limit=50) if job.state not in END_STATES]
-    visible = [job for job in jobs if not services.permissions.denies_sight(person, job, question.channel)]
+    visible = [job for job in jobs if not services.permissions.denies_view(person, job, question.channel)]
     if not visible:
         return [context("Nothing runs or waits.")]
     return job_list(visible[:8], "Running and waiting", time.time())
 
 
 def _log_answer(question: Question, reply: Reply, seconds: float) -> None:
-    """Who was answered where, how and how fast; never the question's words."""
+    """Logs person, channel, verdict and duration of an answer; never the question's text."""
     log_event(
         log,
         "question answered",
@@ -208,15 +208,15 @@ def _log_answer(question: Question, reply: Reply, seconds: float) -> None:
 
 
 def card_at(services: Services, channel: str, thread_ts: str, ts: str) -> Card:
-    """The answer posted as `ts` in a thread; BotError when it is too old or from elsewhere.
+    """The answer posted as `ts` in a thread; raises BotError when it is too old or of another thread.
 
-    An answer stands in Slack a moment before it is kept: who presses at once on a busy machine is waited for.
+    The card is stored a moment after it is posted, so a button that is pressed at once waits up to CARD_WAIT_S.
     """
     began = time.monotonic()
     while True:
-        is_answering = services.thread_queue.holds((channel, thread_ts))
+        is_answering = services.thread_queue.is_busy((channel, thread_ts))
         card = Conversation.from_json(services.ledger.thread(channel, thread_ts)).cards.get(ts)
-        if card or not is_answering or time.monotonic() - began > KEPT_WITHIN_S:
+        if card or not is_answering or time.monotonic() - began > CARD_WAIT_S:
             break
         time.sleep(0.05)
     if card is None:

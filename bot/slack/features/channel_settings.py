@@ -1,4 +1,4 @@
-"""`/jobs notify`: what this channel is told of its jobs, shown with a button each and set by those who may."""
+"""`/jobs notify` and `/jobs budget`: shows and changes a channel's notices and the month's budget."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
 from bot.errors import BotError, OldButton
-from bot.slack.failures import guard
-from bot.slack.payload import Body, where
+from bot.slack.failures import wrap_listener
+from bot.slack.payload import Body, origin_of
 from bot.slack.services import Services, this_month
+from bot.slack.slack_errors import SLACK_ERRORS
 from bot.slack.teams import Teams
-from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import Block, actions, button, context, section
 from bot.slack.ui.limits import validate_message
 from bot.slack.ui.lists import budget_line
@@ -30,20 +30,20 @@ USAGE = "Write `/jobs notify`, or for example `/jobs notify started off`."
 
 
 def register(app: App, teams: Teams) -> None:
-    """The buttons of the panel; the command is a branch of `/jobs`."""
-    app.action("budget_undo")(guard(teams, on_budget_undo))
+    """Registers the buttons of the panel; the command is a sub-command of `/jobs`."""
+    app.action("budget_undo")(wrap_listener(teams, on_budget_undo))
     for name in NAMES:
-        app.action(f"notice:{name}")(guard(teams, on_notice))
+        app.action(f"notice:{name}")(wrap_listener(teams, on_notice))
 
 
 def on_notify(
     services: Services, words: list[str], channel: str, user: str, client: WebClient, respond: Respond
 ) -> None:
-    """`notify` shows the panel, `notify NAME on|off` sets one notice; `digest on|off` is the older form."""
+    """Handles `notify` (shows the panel), `notify NAME on|off` (sets one notice) and the older `digest on|off`."""
     if words[:1] == ["notify"]:
         words = words[1:]
     if not words:
-        state = notices(services.ledger.engine, of_channel(channel))
+        state = notices(services.ledger.engine, require_channel(channel))
     elif len(words) == 2 and words[0] in NAMES and words[1] in ("on", "off"):
         state = change_notices(services, client, channel, user, words[0], words[1] == "on")
     else:
@@ -59,9 +59,9 @@ def on_notice(
     client: WebClient,
     respond: Respond,
 ) -> None:
-    """A button of the panel: the right is checked again, then the panel shows the new state."""
+    """Switches one notice by its button, after a permission check, and shows the new panel."""
     ack()
-    channel, user, _ = where(body)
+    channel, user, _ = origin_of(body)
     name, _, state = str(action.get("value")).partition(":")
     if name not in NAMES or state not in ("on", "off"):
         raise OldButton(USAGE)
@@ -72,30 +72,30 @@ def on_notice(
 def change_notices(
     services: Services, client: WebClient, channel: str, user: str, name: str, on: bool
 ) -> Notices:
-    """The channel's notices with one switched, if this person may; BotError says who may."""
+    """Switches one notice and returns the channel's notices; raises BotError, with who may, when this person may not."""
     person = services.users.person(user)
-    if denial := services.permissions.denies_notices(person, creator(client, of_channel(channel))):
+    if denial := services.permissions.denies_notices(person, creator(client, require_channel(channel))):
         raise BotError(denial)
     return set_notice(services.ledger.engine, channel, name, on, user, services.clock())
 
 
-def of_channel(channel: str) -> str:
-    """The same id, if it is a channel's; BotError for a person's own messages."""
+def require_channel(channel: str) -> str:
+    """Returns the id if it is a channel's; raises BotError for direct messages."""
     if not channel.startswith(("C", "G")):
         raise BotError("These settings belong to channels. In your own messages I tell you everything.")
     return channel
 
 
 def creator(client: WebClient, channel: str) -> str | None:
-    """Who made the channel; None when Slack does not say."""
+    """The channel's creator; None when Slack does not tell."""
     try:
         return str(client.conversations_info(channel=channel)["channel"].get("creator") or "") or None
-    except SLACK_TROUBLE:
+    except SLACK_ERRORS:
         return None
 
 
 def panel(state: Notices) -> list[Block]:
-    """One line and one button for each notice."""
+    """The panel: one line and one button per notice."""
     blocks = [section("*What this channel is told of its jobs*")]
     for name in NAMES:
         title, when_on, when_off = TITLES[name]
@@ -119,7 +119,7 @@ UNDO = "budget"
 
 
 def on_budget(services: Services, words: list[str], team: str, user: str, respond: Respond) -> None:
-    """`budget` shows it, `budget 300` sets it for this month, says what it was, and can be taken back."""
+    """Handles `budget` (shows it) and `budget 300` (sets it for this month, with an Undo button)."""
     blocks: list[Block] = []
     if words:
         before = this_month(services, team).limit
@@ -130,7 +130,7 @@ def on_budget(services: Services, words: list[str], team: str, user: str, respon
 
 
 def change_budget(services: Services, words: list[str], team: str, user: str) -> str:
-    """Sets the month's budget in dollars, the id that takes it back; BotError for no amount and for who may not."""
+    """Sets the month's budget in dollars; returns the id for Undo. Raises BotError for a bad amount or a missing permission."""
     if denial := services.permissions.denies_budget(services.users.person(user)):
         raise BotError(denial)
     try:
@@ -145,9 +145,9 @@ def change_budget(services: Services, words: list[str], team: str, user: str) ->
 
 
 def on_budget_undo(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
-    """Puts back what the budget was, for admins, once, for a day."""
+    """Restores the earlier budget: for admins, once, within a day."""
     ack()
-    user = where(body)[1]
+    user = origin_of(body)[1]
     if denial := services.permissions.denies_budget(services.users.person(user)):
         raise BotError(denial)
     engine, now = services.ledger.engine, services.clock()

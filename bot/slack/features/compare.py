@@ -1,7 +1,7 @@
-"""Blind A/B in the channel: people choose between two systems' replies to the same tickets, not knowing whose.
+"""A blind A/B comparison in the channel: people choose between two systems' replies to the same tickets.
 
-One message a ticket in the job's thread, each owed in the ledger like a report; one vote per person and ticket;
-which system stands first is shuffled by seed. Closed by a button or `/jobs count JOB`, it is summed up by ticket
+The job's thread gets one message per ticket, through the outbox like a report. Each person has one vote per ticket. A
+seed decides which system comes first. A button or `/jobs count JOB` closes the comparison; the summary counts tickets
 (votes on one ticket are not independent), with Wilson's interval.
 """
 
@@ -13,8 +13,8 @@ from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
 from bot.errors import BotError
-from bot.slack.failures import guard
-from bot.slack.payload import Body, where
+from bot.slack.failures import wrap_listener
+from bot.slack.payload import Body, origin_of
 from bot.slack.services import Services, visible_job
 from bot.slack.teams import Teams
 from bot.slack.ui.model_trials import TICKETS, _rows, ticket_message
@@ -23,54 +23,54 @@ from worker.ledger.comparisons import tuned_first
 
 
 def register(app: App, teams: Teams) -> None:
-    """The buttons of a comparison."""
-    app.action("compare_start")(guard(teams, on_start))
-    app.action(re.compile(r"^compare_vote:[012]$"))(guard(teams, on_vote))
-    app.action("compare_close")(guard(teams, on_close))
+    """Registers the buttons of a comparison."""
+    app.action("compare_start")(wrap_listener(teams, on_start))
+    app.action(re.compile(r"^compare_vote:[012]$"))(wrap_listener(teams, on_vote))
+    app.action("compare_close")(wrap_listener(teams, on_close))
 
 
 def on_start(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
-    """Owes the comparison's messages to the job's thread."""
+    """Starts a comparison: puts its messages for the job's thread into the outbox."""
     ack()
-    channel, user, _ = where(body)
-    text = begin(services, str(action.get("value")), user, channel)
+    channel, user, _ = origin_of(body)
+    text = start_comparison(services, str(action.get("value")), user, channel)
     respond(text=text, response_type="ephemeral", replace_original=False)
 
 
 def on_vote(
     services: Services, ack: Ack, body: Body, action: Body, client: WebClient, respond: Respond
 ) -> None:
-    """Keeps the vote and shows on the ticket's message how many have voted, not for what."""
+    """Stores the vote and updates the number of votes (not their content) on the ticket's message."""
     ack()
-    channel, user, _ = where(body)
+    channel, user, _ = origin_of(body)
     job_id, _, number = str(action.get("value")).partition(":")
     job, row = visible_job(services, job_id, user, channel), int(number or -1)
-    open_one = comparisons.comparison(services.ledger.engine, job.id)
-    if open_one is None:
+    comparison = comparisons.comparison(services.ledger.engine, job.id)
+    if comparison is None:
         raise BotError("There is no such comparison. Start one with `/jobs compare JOB`.")
     if row >= len(_rows(job)):
         raise BotError("The replies of this comparison are no longer kept, so nobody can judge them.")
     place = str(action["action_id"])[-1]
-    first, second = ("tuned", "baseline") if tuned_first(open_one.seed, row) else ("baseline", "tuned")
+    first, second = ("tuned", "baseline") if tuned_first(comparison.seed, row) else ("baseline", "tuned")
     choice = {"1": first, "2": second, "0": "equal"}[place]
     if not comparisons.vote(services.ledger.engine, job.id, row, user, choice, services.clock()):
         raise BotError("You have voted on this ticket already; the first vote counts.")
-    cast = sum(comparisons.tally(services.ledger.engine, job.id).by_row[row].values())
-    text, blocks = ticket_message(job, row, open_one.seed, cast)
+    vote_count = sum(comparisons.tally(services.ledger.engine, job.id).by_row[row].values())
+    text, blocks = ticket_message(job, row, comparison.seed, vote_count)
     client.chat_update(channel=channel, ts=str(body["container"]["message_ts"]), text=text, blocks=blocks)
     respond(text=f"Your vote on ticket {row + 1} counts.", response_type="ephemeral", replace_original=False)
 
 
 def on_close(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
-    """Ends the voting; the summary comes to the thread."""
+    """Closes the voting; the summary is posted in the thread."""
     ack()
-    channel, user, _ = where(body)
-    text = end(services, str(action.get("value")), user, channel)
+    channel, user, _ = origin_of(body)
+    text = close_comparison(services, str(action.get("value")), user, channel)
     respond(text=text, response_type="ephemeral", replace_original=False)
 
 
-def begin(services: Services, job_id: str, user: str, channel: str) -> str:
-    """Starts the comparison for a person who may see the job; the sentence for them."""
+def start_comparison(services: Services, job_id: str, user: str, channel: str) -> str:
+    """Starts the comparison for a person who may see the job; returns the confirmation."""
     job = visible_job(services, job_id, user, channel)
     rows = min(TICKETS, len(_rows(job)))
     if not rows:
@@ -85,12 +85,12 @@ def begin(services: Services, job_id: str, user: str, channel: str) -> str:
     return f"{rows} tickets come to the job's thread, each with two replies. Everyone here may vote."
 
 
-def end(services: Services, job_id: str, user: str, channel: str) -> str:
-    """Closes it for whoever started it, launched the job, or is an admin; the sentence for them."""
+def close_comparison(services: Services, job_id: str, user: str, channel: str) -> str:
+    """Closes the comparison, for its starter, the job's requester or an admin; returns the confirmation."""
     job = visible_job(services, job_id, user, channel)
     person = services.users.person(user)
-    open_one = comparisons.comparison(services.ledger.engine, job.id)
-    is_owner = open_one is not None and open_one.started_by == user
+    comparison = comparisons.comparison(services.ledger.engine, job.id)
+    is_owner = comparison is not None and comparison.started_by == user
     if not is_owner and (
         denial := services.permissions.denies_change(person, job, "close the comparison of")
     ):

@@ -1,6 +1,6 @@
-"""`/datasets pull`: tickets from a connected help desk as a dataset, once or on a schedule; the clerk does it.
+"""`/datasets pull`: pulls tickets from a connected help desk into a dataset, once or on a schedule (PullRunner runs it).
 
-Whoever may add datasets may pull; for the whole workspace an admin has to, as with a file that is not one's own.
+A person who may add datasets may pull; only an admin may pull for the whole workspace.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
 from bot.errors import OURS, BotError
-from bot.slack.failures import PrivateFailure, guard, whisper
-from bot.slack.features.dataset_import import guard_name
-from bot.slack.payload import Body, Command, View, where
-from bot.slack.services import Pulls, Services, scopes_of
+from bot.slack.failures import PrivateErrorReport, send_ephemeral, wrap_listener
+from bot.slack.features.dataset_import import check_name_owner
+from bot.slack.payload import Body, Command, View, origin_of
+from bot.slack.services import PullService, Services, scopes_of
 from bot.slack.teams import Teams
 from bot.slack.ui.blocks import Block
 from bot.slack.ui.escape import escape, question_of
-from bot.slack.ui.forms import FormValues, Memory
+from bot.slack.ui.forms import FormMetadata, FormValues
 from bot.slack.ui.limits import validate_message, validate_view
-from bot.slack.ui.pulls import EVERY, NOT_CONNECTED, pull_list, pull_modal
+from bot.slack.ui.pulls import INTERVALS, NOT_CONNECTED, pull_list, pull_modal
 from bot.slack.users import Person
 from finetune.data.store import check_name
 from finetune.pulls.pull import check_origin
@@ -34,21 +34,21 @@ USAGE = (
 
 
 def register(app: App, teams: Teams) -> None:
-    """The command (ahead of its other texts), the form, the buttons of the list."""
-    app.command("/datasets", matchers=[is_pull_order])(guard(teams, on_command))
-    app.view("dataset_pull")(guard(teams, on_form))
-    app.action("pull_new")(guard(teams, on_new))
-    app.action("pull_now")(guard(teams, on_now))
-    app.action("pull_stop")(guard(teams, on_stop))
+    """Registers the command (before the other sub-commands of `/datasets`), the form, and the buttons of the list."""
+    app.command("/datasets", matchers=[is_pull_command])(wrap_listener(teams, on_command))
+    app.view("dataset_pull")(wrap_listener(teams, on_form))
+    app.action("pull_new")(wrap_listener(teams, on_new))
+    app.action("pull_now")(wrap_listener(teams, on_now))
+    app.action("pull_stop")(wrap_listener(teams, on_stop))
 
 
-def is_pull_order(command: Command) -> bool:
+def is_pull_command(command: Command) -> bool:
     """Whether the command's text begins with `pull`."""
     return question_of(str(command.get("text") or "")).lower().split()[:1] == ["pull"]
 
 
 def on_command(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:
-    """Lists, opens the form for a source, pulls once more, stops."""
+    """Lists pulls, opens the form, runs a pull again, or stops it."""
     ack()
     words = [word.strip("`") for word in question_of(command["text"]).split()[1:]]
     channel, person = command["channel_id"], services.users.person(command["user_id"])
@@ -64,15 +64,15 @@ def on_command(services: Services, ack: Ack, command: Command, client: WebClient
         raise BotError(USAGE)
 
 
-def pulls_of(services: Services) -> Pulls:
-    """The clerk; BotError where this bot has none."""
+def pulls_of(services: Services) -> PullService:
+    """The pull service; raises BotError when this bot has none."""
     if services.pulls is None:
         raise BotError(NOT_CONNECTED)
     return services.pulls
 
 
 def list_page(services: Services, person: Person, channel: str) -> list[Block]:
-    """The pulls whose datasets may be seen here."""
+    """The list of pulls whose datasets are visible here."""
     rows = [one for one in all_pulls(services.ledger.engine) if set(one.scopes) & services.scopes(channel)]
     changeable = frozenset(one.dataset for one in rows if may_change(services, one, person))
     sources = services.pulls.sources() if services.pulls else []
@@ -80,12 +80,12 @@ def list_page(services: Services, person: Person, channel: str) -> list[Block]:
 
 
 def may_change(services: Services, pull: Pull, person: Person) -> bool:
-    """Whether this person may pull it now or stop it: who set it, and admins."""
+    """Whether this person may run or stop the pull: its requester and admins."""
     return person.id == pull.by or services.permissions.is_admin(person)
 
 
 def find_pull(services: Services, dataset: str, person: Person, channel: str) -> Pull:
-    """The pull, if this person may change it from here; BotError otherwise."""
+    """The pull, if this person may change it from here; else raises BotError."""
     pull = pull_of(services.ledger.engine, dataset)
     admin = services.permissions.is_admin(person)
     if pull is None or not (admin or pull.by == person.id or set(pull.scopes) & services.scopes(channel)):
@@ -99,17 +99,17 @@ def find_pull(services: Services, dataset: str, person: Person, channel: str) ->
 
 
 def pull_again(services: Services, dataset: str, person: Person, channel: str) -> str:
-    """Makes a pull due now; what to say."""
+    """Makes a pull due now; returns the confirmation."""
     pull = find_pull(services, dataset, person, channel)
-    clerk = pulls_of(services)
-    clerk.check(pull.source, str(pull.query.get("project") or ""))
+    runner = pulls_of(services)
+    runner.check(pull.source, str(pull.query.get("project") or ""))
     ask_now(services.ledger.engine, pull.dataset, services.clock())
-    clerk.wake()
+    runner.wake()
     return f"Pulling *{escape(pull.dataset)}*. What changed is told here."
 
 
 def stop(services: Services, dataset: str, person: Person, channel: str) -> str:
-    """Ends a pull's schedule; the dataset stays. What to say."""
+    """Ends a pull's schedule and keeps the dataset; returns the confirmation."""
     pull = find_pull(services, dataset, person, channel)
     stop_pull(services.ledger.engine, pull.dataset)
     return f"*{escape(pull.dataset)}* is not pulled any more. Its versions stay."
@@ -118,47 +118,47 @@ def stop(services: Services, dataset: str, person: Person, channel: str) -> str:
 def open_form(
     services: Services, client: WebClient, trigger: str, channel: str, words: tuple[str, ...] = ()
 ) -> None:
-    """Opens the form, with source and project where they were typed."""
+    """Opens the form, with the typed source and project filled in."""
     sources = pulls_of(services).sources()
     if not sources:
         raise BotError(NOT_CONNECTED)
     if words and words[0] not in {one.name for one in sources}:
         pulls_of(services).check(words[0], words[1] if len(words) > 1 else "")
-    view = pull_modal(Memory(channel), sources, *words)
+    view = pull_modal(FormMetadata(channel), sources, *words)
     client.views_open(trigger_id=trigger, view=validate_view(view))
 
 
 def on_new(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
-    """The list's button."""
+    """Opens the form from the list's button."""
     ack()
-    open_form(services, client, body["trigger_id"], where(body)[0])
+    open_form(services, client, body["trigger_id"], origin_of(body)[0])
 
 
 def on_now(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
-    """The button of one pull; its rights are checked again."""
+    """Runs a pull from its button; checks the permission again."""
     ack()
-    channel, user, _ = where(body)
+    channel, user, _ = origin_of(body)
     text = pull_again(services, str(action.get("value")), services.users.person(user), channel)
     respond(text=text, response_type="ephemeral", replace_original=False)
 
 
 def on_stop(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
-    """The other button of one pull."""
+    """Stops a pull from its button."""
     ack()
-    channel, user, _ = where(body)
+    channel, user, _ = origin_of(body)
     text = stop(services, str(action.get("value")), services.users.person(user), channel)
     respond(text=text, response_type="ephemeral", replace_original=False)
 
 
 def on_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
-    """Enters the pull, due now; what is wrong stands under its field."""
-    memory, values = Memory.parse(view["private_metadata"]), FormValues.of(view).values
+    """Stores the pull, due now; errors are shown on their fields."""
+    metadata, values = FormMetadata.parse(view["private_metadata"]), FormValues.of(view).values
     user = str(body["user"]["id"])
     person = services.users.person(user)
     if errors := form_errors(services, values, person):
         ack(response_action="errors", errors=errors)
         return
-    with PrivateFailure(client, memory, body, ack):
+    with PrivateErrorReport(client, metadata, body, ack):
         dataset = values["name"]
         source = SOURCES[values["source"]]
         label = values.get("label", "").strip()
@@ -169,11 +169,11 @@ def on_form(services: Services, ack: Ack, body: Body, view: View, client: WebCli
             dataset,
             source.name,
             query.to_json(),
-            tuple(sorted(scopes_of(values.get("scope", ""), memory.channel))),
+            tuple(sorted(scopes_of(values.get("scope", ""), metadata.channel))),
             values.get("licence", "").strip() or "not stated",
             user,
-            memory.channel,
-            EVERY[values.get("every", "once")][1],
+            metadata.channel,
+            INTERVALS[values.get("every", "once")][1],
             now,
             next_at=now,
             is_asked=True,
@@ -181,19 +181,19 @@ def on_form(services: Services, ack: Ack, body: Body, view: View, client: WebCli
         )
         set_pull(services.ledger.engine, pull)
         pulls_of(services).wake()
-        often = f", then {EVERY[values.get('every', 'once')][0].lower()}" if pull.every_s else ""
+        interval = f", then {INTERVALS[values.get('every', 'once')][0].lower()}" if pull.every_s else ""
         text = (
-            f"Pulling *{escape(dataset)}* from {source.label} now{often}. What changed comes to this channel; "
+            f"Pulling *{escape(dataset)}* from {source.label} now{interval}. What changed comes to this channel; "
             "`/datasets pull` shows how it stands."
         )
-        whisper(client, text, memory.channel, user, mark="🔄")
+        send_ephemeral(client, text, metadata.channel, user, mark="🔄")
 
 
 def form_errors(services: Services, form: Mapping[str, str], person: Person) -> dict[str, str]:
-    """What is wrong with the form, by field."""
+    """The errors of the form by field."""
     errors: dict[str, str] = {}
     try:
-        guard_pull(services, check_name(form.get("name", "")), person)
+        check_pull_owner(services, check_name(form.get("name", "")), person)
         check_origin(services.datasets, form["name"], form.get("source", ""), form.get("project", ""))
     except OURS as wrong:
         errors["name"] = str(wrong)[:300]
@@ -203,14 +203,14 @@ def form_errors(services: Services, form: Mapping[str, str], person: Person) -> 
         errors["project"] = str(wrong)[:300]
     if form.get("scope") == "workspace" and not services.permissions.is_admin(person):
         errors["scope"] = "For the whole workspace an admin has to pull: a help desk is nobody's own file."
-    if form.get("every", "once") not in EVERY:
+    if form.get("every", "once") not in INTERVALS:
         errors["every"] = "Choose how often."
     return errors
 
 
-def guard_pull(services: Services, name: str, person: Person) -> None:
-    """A dataset or a pull of somebody else is not changed; BotError says so."""
-    guard_name(services, name, person)
+def check_pull_owner(services: Services, name: str, person: Person) -> None:
+    """Raises BotError when the dataset or its pull belongs to somebody else."""
+    check_name_owner(services, name, person)
     pull = pull_of(services.ledger.engine, name)
     if pull is not None and not may_change(services, pull, person):
         raise BotError(f"Somebody else pulls a dataset {name}. Choose another name.")

@@ -1,12 +1,12 @@
-"""Everything known about a dataset's rows: the page behind a card's button, and two runs side by side."""
+"""The page of all runs on a dataset's rows, and the comparison of two runs."""
 
 from __future__ import annotations
 
 from slack_bolt import Ack, App, Respond
 
-from bot.slack.delivery.after_job import FORECASTS
-from bot.slack.failures import guard
-from bot.slack.payload import Body, where
+from bot.slack.delivery.job_completion import FORECASTS
+from bot.slack.failures import wrap_listener
+from bot.slack.payload import Body, origin_of
 from bot.slack.services import Services, visible_job
 from bot.slack.teams import Teams
 from bot.slack.ui.blocks import Block
@@ -25,14 +25,14 @@ JOBS_READ = 200
 
 
 def register(app: App, teams: Teams) -> None:
-    """The button under a report."""
-    app.action("dataset_runs")(guard(teams, on_dataset_runs))
+    """Registers the button of a report."""
+    app.action("dataset_runs")(wrap_listener(teams, on_dataset_runs))
 
 
 def on_dataset_runs(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
-    """The page of the job's dataset, for the person alone."""
+    """Shows the page of the job's dataset to the person alone."""
     ack()
-    channel, user, _ = where(body)
+    channel, user, _ = origin_of(body)
     job = visible_job(services, str(action.get("value")), user, channel)
     card = services.datasets.get(str(job.spec.get("digest") or job.dataset), services.scopes(channel))
     page = validate_message(runs_page(services, card, channel))
@@ -40,17 +40,17 @@ def on_dataset_runs(services: Services, ack: Ack, body: Body, action: Body, resp
 
 
 def runs_page(services: Services, card: Card, channel: str) -> list[Block]:
-    """The card, the verdict, every run, the curve and the forecasts."""
+    """The page: card, verdict, runs, learning curve and forecasts."""
     return dataset_page(
         dataset_card(card),
         rows_history(services, card, channel),
-        outcomes(services, card),
+        forecast_pairs(services, card),
         cut_lines(card.intake),
     )
 
 
 def compare(services: Services, card: Card, ids: tuple[str, str], user: str, channel: str) -> list[Block]:
-    """Two runs on the dataset's rows side by side, with the tickets that they disagree on."""
+    """Two runs on the dataset's rows, with the tickets that they disagree on."""
     first, second = (visible_job(services, one, user, channel) for one in ids)
     comparison = compare_runs(read_report(first.report), read_report(second.report))
     texts = {row.id: row.text for row in services.datasets.tickets(card.digest).rows}
@@ -58,7 +58,7 @@ def compare(services: Services, card: Card, ids: tuple[str, str], user: str, cha
 
 
 def rows_history(services: Services, card: Card, channel: str) -> DatasetHistory:
-    """What finished jobs on these rows show; a job of another channel counts where the dataset is everyone's."""
+    """The results of finished jobs on these rows; jobs of other channels only for a dataset of the whole workspace."""
     jobs = services.ledger.jobs(states=[State.SUCCEEDED], dataset=card.name, limit=JOBS_READ)
     open_to_all = "workspace" in card.scopes
     runs = [
@@ -69,7 +69,7 @@ def rows_history(services: Services, card: Card, channel: str) -> DatasetHistory
     return history_of(runs, card.digest)
 
 
-def outcomes(services: Services, card: Card) -> list[Pair]:
-    """Forecasts on these rows beside what came."""
+def forecast_pairs(services: Services, card: Card) -> list[Pair]:
+    """The forecasts on these rows, each with its outcome."""
     pairs = ForecastLog(services.home / FORECASTS).pairs()
     return [pair for pair in pairs if pair.entry.digest == card.digest]

@@ -1,7 +1,7 @@
-"""Adding and removing datasets on behalf of a person in a channel.
+"""`/datasets`: lists, adds, checks and removes datasets for a person in a channel.
 
-A file becomes a dataset in two steps: its head is read and its columns shown in a form, and what the person
-confirms is read whole (bot/slack/features/dataset_import.py). Nothing is added before that.
+A file becomes a dataset in two steps: a form shows the columns of its head, and after the person's confirmation the whole
+file is read (bot/slack/features/dataset_import.py).
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from slack_sdk import WebClient
 
 from bot.errors import BotError
 from bot.slack.delivery.label_check import check_labels
-from bot.slack.failures import PrivateFailure, guard
+from bot.slack.failures import PrivateErrorReport, wrap_listener
 from bot.slack.features.dataset_import import (
     CANCEL,
-    Heads,
+    FileHeads,
     add_dataset,
     ask_columns,
     on_column_change,
     on_import_cancel,
 )
 from bot.slack.features.dataset_runs import compare, runs_page
-from bot.slack.payload import Body, Command, Shortcut, View, _direct_channel, where
+from bot.slack.payload import Body, Command, Shortcut, View, open_direct_channel, origin_of
 from bot.slack.services import Services
 from bot.slack.teams import Teams
 from bot.slack.ui import lists
 from bot.slack.ui.blocks import actions, button, modal
 from bot.slack.ui.column_form import Upload, column_errors, step_line
 from bot.slack.ui.escape import escape, question_of
-from bot.slack.ui.forms import DATASET_KINDS, FormValues, Memory, dataset_modal, note_modal
+from bot.slack.ui.forms import DATASET_KINDS, FormMetadata, FormValues, dataset_modal, note_modal
 from bot.slack.ui.limits import validate_message, validate_view
 from bot.slack.ui.lists import dataset_card
 from finetune.data.store import check_name, suggest_name
@@ -43,39 +43,39 @@ SUMMARY = "`/datasets` lists, adds, pulls, checks, repairs, shares and removes t
 
 
 def register(app: App, teams: Teams) -> None:
-    """`/datasets`, the shortcut on a message with a file, the buttons and the two pages of the form."""
-    app.command("/datasets")(guard(teams, on_datasets))
-    app.shortcut("add_dataset_from_message")(guard(teams, on_dataset_from_message))
-    app.action("dataset_add")(guard(teams, on_dataset_add))
-    app.action("home_datasets")(guard(teams, on_home_datasets))
-    app.action("home_add_dataset")(guard(teams, on_home_add_dataset))
-    heads = Heads()
-    app.view("dataset_add")(guard(teams, partial(on_dataset_form, heads=heads)))
-    app.action(re.compile("^column:"))(guard(teams, partial(on_column_change, heads=heads)))
-    app.view("dataset_columns")(guard(teams, on_columns_form))
-    app.action(CANCEL)(guard(teams, on_import_cancel))
+    """Registers `/datasets`, the message shortcut, the buttons and the two forms."""
+    app.command("/datasets")(wrap_listener(teams, on_datasets))
+    app.shortcut("add_dataset_from_message")(wrap_listener(teams, on_dataset_from_message))
+    app.action("dataset_add")(wrap_listener(teams, on_dataset_add))
+    app.action("home_datasets")(wrap_listener(teams, on_home_datasets))
+    app.action("home_add_dataset")(wrap_listener(teams, on_home_add_dataset))
+    heads = FileHeads()
+    app.view("dataset_add")(wrap_listener(teams, partial(on_dataset_form, heads=heads)))
+    app.action(re.compile("^column:"))(wrap_listener(teams, partial(on_column_change, heads=heads)))
+    app.view("dataset_columns")(wrap_listener(teams, on_columns_form))
+    app.action(CANCEL)(wrap_listener(teams, on_import_cancel))
 
 
 READING = f"{step_line(1)}\nYou will be asked which column is which; nothing is added before that."
 
 
 def on_dataset_form(
-    services: Services, ack: Ack, body: Body, view: View, client: WebClient, *, heads: Heads
+    services: Services, ack: Ack, body: Body, view: View, client: WebClient, *, heads: FileHeads
 ) -> None:
-    memory, form = Memory.parse(view["private_metadata"]), FormValues.of(view)
+    metadata, form = FormMetadata.parse(view["private_metadata"]), FormValues.of(view)
     try:
         check_name(form.values.get("name", ""))
     except DatasetError as wrong:
         ack(response_action="errors", errors={"name": str(wrong)[:300]})
         return
-    files = form.files.get("file", ()) or ((memory.about,) if memory.about else ())
+    files = form.files.get("file", ()) or ((metadata.about,) if metadata.about else ())
     if not files:
         ack(response_action="errors", errors={"file": "Add the file with your tickets."})
         return
     details = (form.values.get(field, "") for field in ("name", "scope", "licence"))
-    upload = Upload(memory.channel, files[0], *details)
+    upload = Upload(metadata.channel, files[0], *details)
     ack(response_action="update", view=validate_view(note_modal("Add tickets", READING)))
-    with PrivateFailure(client, memory, body):
+    with PrivateErrorReport(client, metadata, body):
         ask_columns(services, client, upload, body["user"]["id"], view, heads)
 
 
@@ -85,7 +85,7 @@ def on_columns_form(services: Services, ack: Ack, body: Body, view: View, client
         ack(response_action="errors", errors=errors)
         return
     ack()
-    with PrivateFailure(client, Memory(upload.channel), body):
+    with PrivateErrorReport(client, FormMetadata(upload.channel), body):
         person = services.users.person(body["user"]["id"])
         add_dataset(services, client, upload, form.values, person)
 
@@ -96,56 +96,58 @@ def on_dataset_from_message(services: Services, ack: Ack, shortcut: Shortcut, cl
     for file in shortcut["message"].get("files") or []:
         name = str(file.get("name", ""))
         if name.rpartition(".")[2].lower() in DATASET_KINDS:
-            memory = Memory(shortcut["channel"]["id"], None, str(file["id"]))
-            open_dataset(client, shortcut["trigger_id"], memory, suggest_name(name.rpartition(".")[0]), True)
+            metadata = FormMetadata(shortcut["channel"]["id"], None, str(file["id"]))
+            open_dataset(
+                client, shortcut["trigger_id"], metadata, suggest_name(name.rpartition(".")[0]), True
+            )
             return
     kinds = ", ".join(DATASET_KINDS)
     raise BotError(f"This message has no file of tickets ({kinds}). Use the shortcut on one that has.")
 
 
 def open_dataset(
-    client: WebClient, trigger_id: str, memory: Memory, name: str = "", has_file: bool = False
+    client: WebClient, trigger_id: str, metadata: FormMetadata, name: str = "", has_file: bool = False
 ) -> None:
-    client.views_open(trigger_id=trigger_id, view=validate_view(dataset_modal(memory, name, has_file)))
+    client.views_open(trigger_id=trigger_id, view=validate_view(dataset_modal(metadata, name, has_file)))
 
 
 def on_dataset_add(_services: Services, ack: Ack, body: Body, client: WebClient) -> None:
     ack()
-    open_dataset(client, body["trigger_id"], Memory(where(body)[0]))
+    open_dataset(client, body["trigger_id"], FormMetadata(origin_of(body)[0]))
 
 
 def on_home_datasets(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
-    """The button in home: the tickets that are there, and the way to add more."""
+    """Handles home's button: lists the datasets, with a button to add one."""
     ack()
-    memory = Memory(_direct_channel(client, body))
-    cards = services.datasets.list(services.scopes(memory.channel))
+    metadata = FormMetadata(open_direct_channel(client, body))
+    cards = services.datasets.list(services.scopes(metadata.channel))
     add = actions([button("Add tickets", "home_add_dataset", style="primary")], block_id="datasets")
     blocks = [add, *lists.dataset_list(cards, frozenset(), "Tickets that you can use anywhere")]
-    view = modal("note", "Tickets", blocks, memory=memory.pack())
+    view = modal("note", "Tickets", blocks, metadata=metadata.pack())
     client.views_open(trigger_id=body["trigger_id"], view=validate_view(view))
 
 
 def on_home_add_dataset(_services: Services, ack: Ack, body: Body, client: WebClient) -> None:
-    """The form takes the list's place."""
+    """Replaces the list by the form."""
     ack()
-    view = dataset_modal(Memory.parse(body["view"]["private_metadata"]))
+    view = dataset_modal(FormMetadata.parse(body["view"]["private_metadata"]))
     client.views_update(view_id=body["view"]["id"], view=validate_view(view))
 
 
 def on_datasets(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:
-    """Lists, adds, removes."""
+    """Handles the sub-commands of `/datasets`."""
     ack()
     words = question_of(command.get("text", "")).split()
     channel, person = command["channel_id"], services.users.person(command["user_id"])
     if not words or words[0].lower() == "list":
         cards = services.datasets.list(services.scopes(channel))
         admin = services.permissions.is_admin(person)
-        can_go = frozenset(c.name for c in cards if admin or c.added_by == person.id)
+        removable = frozenset(c.name for c in cards if admin or c.added_by == person.id)
         add = actions([button("Add tickets", "dataset_add", style="primary")], block_id="datasets")
-        blocks = [*lists.dataset_list(cards, can_go, "Datasets here"), add]
+        blocks = [*lists.dataset_list(cards, removable, "Datasets here"), add]
         respond(text="Datasets", blocks=validate_message(blocks), response_type="ephemeral")
     elif words[0].lower() == "add":
-        open_dataset(client, command["trigger_id"], Memory(channel))
+        open_dataset(client, command["trigger_id"], FormMetadata(channel))
     elif words[0].lower() == "check" and len(words) == 2:
         card = services.datasets.get(words[1].strip("`"), services.scopes(channel))
         check_labels(services, client, card, person, channel)

@@ -1,4 +1,4 @@
-"""Adding, sharing and removing documents on behalf of a person in a channel; each reports in place."""
+"""`/docs`: lists, adds, syncs and removes documents for a person in a channel."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackClientError
 
 from bot.errors import BotError
-from bot.slack.failures import PrivateFailure, apologise, guard
-from bot.slack.files import SlackFile, check_publishing, local_copy, look_up
-from bot.slack.payload import Body, Command, View, _direct_channel, where
+from bot.slack.failures import PrivateErrorReport, send_error, wrap_listener
+from bot.slack.files import SlackFile, check_publishing, downloaded_copy, find_shared_file
+from bot.slack.payload import Body, Command, View, open_direct_channel, origin_of
 from bot.slack.services import Services, scopes_of
 from bot.slack.teams import Teams
 from bot.slack.ui.blocks import actions, button, modal, section
 from bot.slack.ui.escape import escape, one_line, question_of
-from bot.slack.ui.forms import FormValues, Memory, documents_modal
+from bot.slack.ui.forms import FormMetadata, FormValues, documents_modal
 from bot.slack.ui.limits import split_text, validate_message, validate_view
 from bot.slack.users import Person
 from worker.ledger.undos import drop_owner, owner, set_owner
@@ -36,12 +36,12 @@ SUMMARY = "`/docs` lists, adds, shares and removes the documents that answers ci
 
 
 def register(app: App, teams: Teams) -> None:
-    """`/docs`, its button and its form."""
-    app.command("/docs")(guard(teams, on_docs))
-    app.action("docs_add")(guard(teams, on_docs_add))
-    app.view("docs_add")(guard(teams, on_documents_form))
-    app.action("home_documents")(guard(teams, on_home_documents))
-    app.action("home_add_document")(guard(teams, on_home_add))
+    """Registers `/docs`, its buttons and its form."""
+    app.command("/docs")(wrap_listener(teams, on_docs))
+    app.action("docs_add")(wrap_listener(teams, on_docs_add))
+    app.view("docs_add")(wrap_listener(teams, on_documents_form))
+    app.action("home_documents")(wrap_listener(teams, on_home_documents))
+    app.action("home_add_document")(wrap_listener(teams, on_home_add))
 
 
 def add_documents(
@@ -52,13 +52,13 @@ def add_documents(
     person: Person,
     channel: str,
 ) -> None:
-    """Queues reading the documents into the index; one message in the channel shows the progress and result."""
+    """Queues indexing the documents; one message in the channel shows the progress and the result."""
 
     def work(_stop: threading.Event) -> None:
         try:
             _index(services, client, sources, scopes_of(scope, channel), person, channel)
         except Exception as error:  # the edge: this thread has no caller to tell
-            apologise(client, error, channel, person.id)
+            send_error(client, error, channel, person.id)
 
     services.thread_queue.submit(("index",), work)
 
@@ -72,84 +72,84 @@ def _index(
     channel: str,
 ) -> None:
     opening = f"📚 {escape(person.name)} adds documents"
-    place = services.quiet_place(channel, person) if "workspace" in scopes else channel
+    place = services.job_channel(channel, person) if "workspace" in scopes else channel
     message = client.chat_postMessage(channel=place, text=f"{opening} …")
     place = str(message["channel"])
-    tell = _progress(client, place, message["ts"], opening)
+    on_progress = _progress(client, place, message["ts"], opening)
     outcomes = []
     for source in sources:
         if isinstance(source, str):
-            outcomes.append(_outcome(services.index.add([source], scopes, tell), source))
+            outcomes.append(_report_text(services.index.add([source], scopes, on_progress), source))
             _note_owner(services, source, person)
             continue
-        with local_copy(source, services.download, services.home) as path:
+        with downloaded_copy(source, services.download, services.home) as path:
             keep = services.home / "documents" / source.id
             keep.mkdir(parents=True, exist_ok=True)
             copy = path.replace(keep / path.name)
-        report = services.index.add([copy], scopes, tell, url=source.permalink or None)
+        report = services.index.add([copy], scopes, on_progress, url=source.permalink or None)
         _note_owner(services, str(copy), person)
         if not report.additions + report.repeats:
             _discard(services, copy)
-        outcomes.append(_outcome(report, str(copy), source.name))
-    text = f"📚 {escape(person.name)} added documents for {_audience(scopes)}: " + "\n".join(outcomes)
+        outcomes.append(_report_text(report, str(copy), source.name))
+    text = f"📚 {escape(person.name)} added documents for {_readers_text(scopes)}: " + "\n".join(outcomes)
     client.chat_update(channel=place, ts=message["ts"], text=text[:2900], blocks=[section(text[:2900])])
 
 
 def _note_owner(services: Services, source: str, person: Person) -> None:
-    """Who added it decides who sees it."""
+    """Stores the person as the owner of the source's documents; owners decide who sees them."""
     for document in services.index.store.documents(root=source):
         set_owner(services.ledger.engine, "document", document.id, person.id, services.clock())
 
 
 def _progress(client: WebClient, channel: str, ts: str, opening: str) -> Callable[[int, int, str], None]:
-    """Rewrites the message every few seconds: how many of how many, and what is being read."""
+    """Returns a callback that updates the message every PROGRESS_S with the count and the current document."""
     last = [time.monotonic()]
 
-    def tell(count: int, total: int, name: str) -> None:
+    def on_progress(count: int, total: int, name: str) -> None:
         if time.monotonic() - last[0] < PROGRESS_S:
             return
         last[0] = time.monotonic()
         words = f"{opening}: {count:,} of {total:,} read, now {escape(one_line(name, 120))}"
-        with suppress(SlackClientError):  # progress is a courtesy; the result is not
+        with suppress(SlackClientError):  # progress is best effort; the result is not
             client.chat_update(channel=channel, ts=ts, text=words)
 
-    return tell
+    return on_progress
 
 
-def _audience(scopes: frozenset[str]) -> str:
+def _readers_text(scopes: frozenset[str]) -> str:
     return "everyone" if "workspace" in scopes else "this channel"
 
 
 def _discard(services: Services, copy: Path) -> None:
-    """Deletes an upload that serves no document (any more)."""
+    """Deletes an uploaded file that no document uses."""
     copy.unlink(missing_ok=True)
     with suppress(OSError):
         copy.parent.rmdir()
 
 
 def sync_documents(services: Services, client: WebClient, person: Person, channel: str) -> None:
-    """Queues reading every document again; only what changed costs anything."""
+    """Queues reading every document again; only changed documents are embedded."""
     if not services.permissions.is_admin(person):
         raise BotError("Only admins can sync all documents. Add a single one again with `/docs add`.")
 
     def work(_stop: threading.Event) -> None:
         try:
             opening = "📚 Syncing the documents"
-            place = services.quiet_place(channel, person)
+            place = services.job_channel(channel, person)
             message = client.chat_postMessage(channel=place, text=f"{opening} …")
             place = str(message["channel"])
             report = services.index.sync(_progress(client, place, message["ts"], opening))
-            text = f"📚 Documents synced: {_outcome(report)}"[:2900]
+            text = f"📚 Documents synced: {_report_text(report)}"[:2900]
             client.chat_update(channel=place, ts=message["ts"], text=text, blocks=[section(text)])
         except Exception as error:  # the edge: this thread has no caller to tell
-            apologise(client, error, channel, person.id)
+            send_error(client, error, channel, person.id)
 
     services.thread_queue.submit(("index",), work)
 
 
 def remove_document(services: Services, doc_id: str, person: Person, channel: str) -> str:
-    """Takes a document that is visible from here out of every answer; the sentence that says so."""
-    document = _own_document(services, doc_id, person, channel)
+    """Removes a document that is visible from here from the index; returns the confirmation."""
+    document = _removable_document(services, doc_id, person, channel)
     others = document.scopes - services.scopes(channel)
     if others and not services.permissions.is_admin(person):
         services.index.share(doc_id, others)
@@ -164,10 +164,10 @@ def remove_document(services: Services, doc_id: str, person: Person, channel: st
     return f"Removed {document.title}."
 
 
-def _own_document(services: Services, doc_id: str, person: Person, channel: str) -> Document:
-    """The document, if it is visible from here and this person may take it out: its owner, or an admin.
+def _removable_document(services: Services, doc_id: str, person: Person, channel: str) -> Document:
+    """The document, if it is visible from here and this person may remove it: its owner, or an admin.
 
-    One whose owner nobody noted can be taken out of its channel by whoever is there.
+    A document without a stored owner can be removed by any member of its channel.
     """
     own_id = doc_id.strip("`")
     document: Document
@@ -186,28 +186,28 @@ def _own_document(services: Services, doc_id: str, person: Person, channel: str)
 
 
 def document_line(document: Document) -> str:
-    """One document in a line: title, id, who sees it."""
+    """The line of one document: title, id, audience."""
     title = escape(one_line(document.title or document.source, 80))
-    return f"• *{title}*  ·  {_audience(document.scopes)}  ·  `{escape(document.id)}`"
+    return f"• *{title}*  ·  {_readers_text(document.scopes)}  ·  `{escape(document.id)}`"
 
 
 def document_blocks(lines: list[str]) -> list[dict[str, object]]:
-    """The list of documents within one message."""
+    """The list of documents, cut to one message."""
     text = "\n".join(lines[:30]) or "None yet."
     more = f"\nand {len(lines) - 30} more" if len(lines) > 30 else ""
     return [section(piece) for piece in split_text(f"*Documents here*\n{text}{more}")]
 
 
 def web_address(text: str) -> str:
-    """The https address, or BotError; private addresses are refused by the index itself."""
+    """The https address; raises BotError for anything else. The index refuses private addresses."""
     parts = urlsplit(text.strip().strip("<>").split("|")[0])
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BotError("That is not a web address. Write it with https:// in front.")
     return parts.geturl()
 
 
-def _outcome(report: SyncReport, source: str = "", name: str = "") -> str:
-    """A report in words; paths of this machine are said as the file's own name."""
+def _report_text(report: SyncReport, source: str = "", name: str = "") -> str:
+    """The text of a report, with file names in place of this machine's paths."""
     counts = [
         f"{number:,} {word}"
         for number, word in (
@@ -230,7 +230,7 @@ def _outcome(report: SyncReport, source: str = "", name: str = "") -> str:
 
 
 def on_documents_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
-    memory, form = Memory.parse(view["private_metadata"]), FormValues.of(view)
+    metadata, form = FormMetadata.parse(view["private_metadata"]), FormValues.of(view)
     sources: list[SlackFile | str] = []
     try:
         if link := form.values.get("link", "").strip():
@@ -243,45 +243,45 @@ def on_documents_form(services: Services, ack: Ack, body: Body, view: View, clie
         ack(response_action="errors", errors={"link": "Add a file above, or a link here."})
         return
     ack()
-    with PrivateFailure(client, memory, body):
+    with PrivateErrorReport(client, metadata, body):
         user = body["user"]["id"]
         person = services.users.person(user)
         scope = form.values.get("scope", "channel")
-        uploads = [look_up(client, one, user, memory.channel) for one in files]
+        uploads = [find_shared_file(client, one, user, metadata.channel) for one in files]
         for upload in uploads:
             check_publishing(upload, scope, user, services.permissions.is_admin(person))
         sources += uploads
-        add_documents(services, client, sources, scope, person, memory.channel)
+        add_documents(services, client, sources, scope, person, metadata.channel)
 
 
-def open_documents(client: WebClient, trigger_id: str, memory: Memory) -> None:
-    client.views_open(trigger_id=trigger_id, view=validate_view(documents_modal(memory)))
+def open_documents(client: WebClient, trigger_id: str, metadata: FormMetadata) -> None:
+    client.views_open(trigger_id=trigger_id, view=validate_view(documents_modal(metadata)))
 
 
 def on_docs_add(_services: Services, ack: Ack, body: Body, client: WebClient) -> None:
     ack()
-    open_documents(client, body["trigger_id"], Memory(where(body)[0]))
+    open_documents(client, body["trigger_id"], FormMetadata(origin_of(body)[0]))
 
 
 def on_home_documents(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
-    """The button in home: what answers may cite, and the way to add more."""
+    """Handles home's button: lists the documents, with a button to add some."""
     ack()
-    memory = Memory(_direct_channel(client, body))
-    lines = [document_line(d) for d in services.index.documents(services.scopes(memory.channel))]
+    metadata = FormMetadata(open_direct_channel(client, body))
+    lines = [document_line(d) for d in services.index.documents(services.scopes(metadata.channel))]
     add = actions([button("Add documents", "home_add_document", style="primary")], block_id="docs")
-    view = modal("note", "Documents", [add, *document_blocks(lines)], memory=memory.pack())
+    view = modal("note", "Documents", [add, *document_blocks(lines)], metadata=metadata.pack())
     client.views_open(trigger_id=body["trigger_id"], view=validate_view(view))
 
 
 def on_home_add(_services: Services, ack: Ack, body: Body, client: WebClient) -> None:
     """The form takes the list's place."""
     ack()
-    view = documents_modal(Memory.parse(body["view"]["private_metadata"]))
+    view = documents_modal(FormMetadata.parse(body["view"]["private_metadata"]))
     client.views_update(view_id=body["view"]["id"], view=validate_view(view))
 
 
 def on_docs(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:
-    """Lists, adds, syncs, removes the documents that answers may cite."""
+    """Handles the sub-commands of `/docs`."""
     ack()
     words = question_of(command.get("text", "")).split()
     channel, person = command["channel_id"], services.users.person(command["user_id"])
@@ -292,7 +292,7 @@ def on_docs(services: Services, ack: Ack, command: Command, client: WebClient, r
         blocks = [*document_blocks(lines), add]
         respond(text="Documents", blocks=validate_message(blocks), response_type="ephemeral")
     elif verb == "add" and len(words) == 1:
-        open_documents(client, command["trigger_id"], Memory(channel))
+        open_documents(client, command["trigger_id"], FormMetadata(channel))
     elif verb == "add":
         links = [web_address(word) for word in words[1:6]]
         add_documents(services, client, list(links), "channel", person, channel)

@@ -1,4 +1,4 @@
-"""The button "Retrain" on the card: what people taught becomes a new version of the dataset, and the same recipe trains on it."""
+"""The button "Retrain" on the card: adds the corrections to a new version of the dataset and trains the same recipe on it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import replace
 from slack_bolt import Ack, App, Respond
 
 from bot.errors import BotError
-from bot.slack.failures import guard
+from bot.slack.failures import wrap_listener
 from bot.slack.launch import launch
-from bot.slack.payload import Body, Place, where
-from bot.slack.retraining import LEAST_LESSONS, judged_tickets, to_learn
+from bot.slack.payload import Body, RequestOrigin, origin_of
+from bot.slack.retraining import LEAST_TRAINING, judged_tickets, training_tickets
 from bot.slack.services import Services
 from bot.slack.teams import Teams
 from finetune.data.card import Card
@@ -20,14 +20,14 @@ from worker.ledger.duty import Watch
 
 
 def register(app: App, teams: Teams) -> None:
-    """The button."""
-    app.action("duty_retrain")(guard(teams, on_retrain))
+    """Registers the button."""
+    app.action("duty_retrain")(wrap_listener(teams, on_retrain))
 
 
 def on_retrain(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
-    """Launches the training for whoever put the model on duty, or an admin; pressed twice it is one."""
+    """Launches the training for the watch's requester or an admin; a second press launches nothing."""
     ack()
-    user = where(body)[1]
+    user = origin_of(body)[1]
     watch = duty.watch_by(services.ledger.engine, str(action.get("value")))
     person = services.users.person(user)
     if person.outside or not (services.permissions.is_admin(person) or user == watch.by):
@@ -37,9 +37,9 @@ def on_retrain(services: Services, ack: Ack, body: Body, action: Body, respond: 
     card, count = new_version(services, watch, user)
     old = services.ledger.job(watch.version)
     spec = parse_spec({**old.spec, "dataset": card.name, "digest": card.digest})
-    place = Place(user, watch.team, watch.channel, None, f"retrain:{watch.id}:{card.digest[:16]}")
-    job = launch(services, "finetune", spec.to_json(), place, card)
-    watch = duty.watch_by(services.ledger.engine, watch.id)  # an alarm may have moved it meanwhile
+    origin = RequestOrigin(user, watch.team, watch.channel, None, f"retrain:{watch.id}:{card.digest[:16]}")
+    job = launch(services, "finetune", spec.to_json(), origin, card)
+    watch = duty.watch_by(services.ledger.engine, watch.id)  # an alarm may have changed it meanwhile
     if not duty.change_watch(services.ledger.engine, watch, {"successor": job.id}):
         raise BotError("The model was just moved to another mode. Press Retrain once more.")
     text = (
@@ -50,28 +50,29 @@ def on_retrain(services: Services, ack: Ack, body: Body, action: Body, respond: 
 
 
 def new_version(services: Services, watch: Watch, user: str) -> tuple[Card, int]:
-    """The dataset with what people taught, as its next version, and how many of their tickets it holds.
+    """Stores the dataset with the corrections as its next version; returns its card and the number of corrections in it.
 
-    Only the watch's channel sees it: the corrections are its messages. BotError where that channel may not see the dataset.
+    Only the watch's channel sees it, since the corrections are its messages. Raises BotError when that channel may not see
+    the dataset.
     """
     engine, store = services.ledger.engine, services.datasets
     rows = judged_tickets(duty.tickets_of(engine, watch.id), duty.labels_of(engine, watch.id))
-    lessons = to_learn(rows)
-    if len(lessons) < LEAST_LESSONS:
+    lessons = training_tickets(rows)
+    if len(lessons) < LEAST_TRAINING:
         raise BotError(
-            f"People have judged {len(lessons)} tickets to learn from; {LEAST_LESSONS} is the least."
+            f"People have judged {len(lessons)} tickets to learn from; {LEAST_TRAINING} is the least."
         )
     old = services.ledger.job(watch.version)
     digest = str(old.spec.get("digest") or old.dataset)
     base, card = store.tickets(digest), store.get(digest)
-    there = {row.id for row in base.rows}
-    mine = f"channel:{watch.channel}"
-    if not {"workspace", mine} & set(card.scopes):
+    known_ids = {row.id for row in base.rows}
+    channel_scope = f"channel:{watch.channel}"
+    if not {"workspace", channel_scope} & set(card.scopes):
         raise BotError(
             f"{card.name} belongs to other channels only. Its owner can share it with this one: `/datasets`."
         )
-    new = tuple(row for row in lessons if row.id not in there)
+    new = tuple(row for row in lessons if row.id not in known_ids)
     people = len({one.person for one in rows if not one.is_fresh})
     source = f"{len(new)} corrections of {people} people in {watch.channel}"
-    together = replace(base, rows=(*base.rows, *new))
-    return store.keep(together, card.name, user, frozenset({mine}), card.licence, source), len(new)
+    combined = replace(base, rows=(*base.rows, *new))
+    return store.keep(combined, card.name, user, frozenset({channel_scope}), card.licence, source), len(new)

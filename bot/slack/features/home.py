@@ -1,4 +1,4 @@
-"""App Home and the lists: jobs, budget, queue, datasets, documents, workers. The builders are pure."""
+"""App Home: jobs, approvals, budget, queue, datasets, documents, workers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
-from bot.slack.failures import guard
+from bot.slack.failures import wrap_listener
 from bot.slack.payload import Body, team_of
 from bot.slack.services import Services, this_month
+from bot.slack.slack_errors import SLACK_ERRORS
 from bot.slack.teams import Teams
-from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import Block, actions, button, divider, header, section
 from bot.slack.ui.duty import home_lines
 from bot.slack.ui.job_card import approval_buttons, approval_line
@@ -38,13 +38,13 @@ log = logging.getLogger(__name__)
 
 
 def register(app: App, teams: Teams) -> None:
-    """The tab is opened, and refreshed by its button."""
-    app.event("app_home_opened")(guard(teams, on_home))
-    app.action("home_refresh")(guard(teams, on_home_refresh))
+    """Registers the tab's event and its refresh button."""
+    app.event("app_home_opened")(wrap_listener(teams, on_home))
+    app.action("home_refresh")(wrap_listener(teams, on_home_refresh))
 
 
 def home_view(services: Services, person: Person, team: str) -> Block:
-    """The home tab of one person: their jobs (all jobs for admins) and the state of what serves them."""
+    """The home tab of one person: their jobs (all jobs for admins) and the state of the bot's services."""
     everything = services.permissions.is_admin(person)
     jobs = services.ledger.jobs(by=None if everything else person.id, limit=JOBS_SHOWN)
     cards = services.datasets.list(None if everything else frozenset({"workspace"}))
@@ -86,7 +86,7 @@ def home_view(services: Services, person: Person, team: str) -> Block:
 
 
 def approvals(services: Services, person: Person) -> list[Block]:
-    """The jobs that wait for this person's approval, with its buttons; nothing where there are none."""
+    """The jobs that this person can approve, with buttons; [] without any."""
     waiting = services.ledger.jobs(states=[State.AWAITING_APPROVAL], limit=50)
     rules, in_group = services.permissions, services.users.in_group
     mine = [job for job in waiting if rules.denies_approval(person, job, in_group) is None][:JOBS_SHOWN]
@@ -105,11 +105,11 @@ def on_home_refresh(services: Services, ack: Ack, body: Body, client: WebClient)
 
 
 def on_home(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:
-    """The home tab shows jobs and health; the messages tab gets questions to start from."""
+    """Publishes the home tab; sets suggested prompts in the messages tab."""
     if event.get("tab") == "messages":
         try:
             client.assistant_threads_setSuggestedPrompts(channel_id=event["channel"], prompts=PROMPTS)
-        except SLACK_TROUBLE:  # older workspaces have no agent view; the tab works without prompts
+        except SLACK_ERRORS:  # older workspaces have no agent view
             return
         return
     person = services.users.person(event["user"])
@@ -119,17 +119,17 @@ def on_home(services: Services, event: dict[str, Any], client: WebClient, contex
 
 
 def health_lines(services: Services) -> list[str]:
-    """Queue, workers and index, one line each, in words."""
+    """One line each for queue, workers and index."""
     waiting = len(services.ledger.jobs(states=[State.QUEUED], limit=500))
     return [
-        queue_line(waiting, services.queue_up()),
+        queue_line(waiting, services.is_queue_up()),
         worker_line(services.workers(), services.clock()),
         index_health(services),
     ]
 
 
 def index_health(services: Services) -> str:
-    """The index in a line; one that cannot be read is a line too, not a blank tab."""
+    """The line on the index; an unreadable index gives a line too."""
     try:
         stats = services.index.stats()
         newest = max((str(document.updated_at) for document in services.index.documents()), default="")

@@ -1,6 +1,6 @@
-"""The button "Erase the model" under the report of a model that a platform hosts: for whoever launched it, and admins.
+"""The button "Erase the model" below the report of a hosted model, for the job's requester and admins.
 
-The platform may take minutes: a thread asks it, and the person is told how that ended. The report stays.
+The platform may take minutes, so a thread calls it and tells the person the result. The report stays.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from slack_bolt import Ack, App, Respond
 
 from bot.errors import BotError
-from bot.slack.failures import guard
+from bot.slack.failures import wrap_listener
 from bot.slack.launch import model_job
-from bot.slack.payload import Body, where
+from bot.slack.payload import Body, origin_of
 from bot.slack.services import Services
 from bot.slack.teams import Teams
 from bot.slack.ui.escape import escape, one_line
@@ -30,38 +30,38 @@ log = logging.getLogger("trainwise")
 
 
 class Erasures:
-    """The models that are being erased, of each team its own: a second press erases nothing twice."""
+    """The models that are being erased, by team, so that a second press erases nothing twice."""
 
     def __init__(self) -> None:
-        self._lock, self._places = threading.Lock(), set[tuple[str, str]]()
+        self._lock, self._keys = threading.Lock(), set[tuple[str, str]]()
 
     @contextmanager
-    def first(self, services: Services, model: str) -> Iterator[bool]:
-        """Whether nobody else of this team is erasing the model; it is this caller's until the end of the block."""
-        place = (str(services.home), model)
+    def claim(self, services: Services, model: str) -> Iterator[bool]:
+        """Whether nobody else of this team is erasing the model; claims it until the end of the block."""
+        key = (str(services.home), model)
         with self._lock:
-            is_first = place not in self._places
-            self._places.add(place)
+            is_first = key not in self._keys
+            self._keys.add(key)
         try:
             yield is_first
         finally:
             if is_first:
                 with self._lock:
-                    self._places.discard(place)
+                    self._keys.discard(key)
 
 
 ERASURES = Erasures()
 
 
 def register(app: App, teams: Teams) -> None:
-    """The button, which has asked before."""
-    app.action("model_erase")(guard(teams, on_erase))
+    """Registers the button, which has a confirmation dialog."""
+    app.action("model_erase")(wrap_listener(teams, on_erase))
 
 
 def on_erase(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
-    """Says that it begins, then erases it at its platform."""
+    """Confirms the start and erases the model in a thread."""
     ack()
-    channel, user, _ = where(body)
+    channel, user, _ = origin_of(body)
     job = model_job(services, str(action.get("value")), user, channel)
     person = services.users.person(user)
     if denial := services.permissions.denies_change(person, job, "erase the model of"):
@@ -77,7 +77,7 @@ def on_erase(services: Services, ack: Ack, body: Body, action: Body, respond: Re
 
 
 def hosted_model(job: Job) -> str:
-    """The name of the model at the job's platform; BotError where none is hosted."""
+    """The model's name at the job's platform; raises BotError when it is not hosted."""
     report = read_report(job.report)
     if not isinstance(report, FinetuneReport) or not report.hosted_model or not job.platform:
         raise BotError(f"No platform hosts a model of job {job.id}.")
@@ -85,16 +85,16 @@ def hosted_model(job: Job) -> str:
 
 
 def erase(services: Services, job: Job, model: str, person: Person, respond: Respond) -> None:
-    """Erases it once, however often the button is pressed meanwhile, and tells the person how that ended."""
+    """Erases the model once, however often the button is pressed, and tells the person the result."""
     text = f"{escape(model)} is being erased already: whoever asked for that first is told how it ends."
-    with ERASURES.first(services, f"{job.platform} {model}") as is_first:
+    with ERASURES.claim(services, f"{job.platform} {model}") as is_first:
         if is_first:
             text = erase_now(services, job, model, person)
     respond(text=text, response_type="ephemeral", replace_original=False)
 
 
 def erase_now(services: Services, job: Job, model: str, person: Person) -> str:
-    """Erases it at its platform and keeps that in the job's history; how it ended, in words."""
+    """Erases the model at its platform and records it in the job's history; returns the result as text."""
     try:
         left = services.erase_model(str(job.platform), model)
         if left:

@@ -9,14 +9,14 @@ from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
 from bot.errors import BotError
-from bot.slack.failures import PrivateFailure, guard
+from bot.slack.failures import PrivateErrorReport, wrap_listener
 from bot.slack.features import channel_settings, compare, questions
-from bot.slack.payload import Body, Command, View, _direct_channel, where
+from bot.slack.payload import Body, Command, View, open_direct_channel, origin_of
 from bot.slack.services import Services, approvers_of, visible_job
 from bot.slack.teams import Teams
 from bot.slack.ui import lists
 from bot.slack.ui.escape import escape, one_line, question_of
-from bot.slack.ui.forms import FormValues, Memory
+from bot.slack.ui.forms import FormMetadata, FormValues
 from bot.slack.ui.job_card import job_card
 from bot.slack.ui.limits import validate_message, validate_view
 from bot.slack.ui.messages import approval_end
@@ -29,21 +29,24 @@ SUMMARY = "`/jobs` lists, opens, pauses, cancels and repeats what runs; it sets 
 
 
 def register(app: App, teams: Teams) -> None:
-    """`/jobs`, the buttons of a job's card and of a request for approval, and the form that asks why not."""
-    app.command("/jobs")(guard(teams, on_jobs))
+    """Registers `/jobs`, the buttons of job cards and approval requests, and the form for declining."""
+    app.command("/jobs")(wrap_listener(teams, on_jobs))
     for action_id, verb in JOB_VERBS.items():
-        app.action(action_id)(guard(teams, partial(on_job_change, verb=verb)))
-    app.action("job_details")(guard(teams, on_job_details))
-    app.action("job_approve")(guard(teams, on_approve))
-    app.action("job_reject")(guard(teams, on_reject))
-    app.view("job_reject")(guard(teams, on_reject_form))
+        app.action(action_id)(wrap_listener(teams, partial(on_job_change, verb=verb)))
+    app.action("job_details")(wrap_listener(teams, on_job_details))
+    app.action("job_approve")(wrap_listener(teams, on_approve))
+    app.action("job_reject")(wrap_listener(teams, on_reject))
+    app.view("job_reject")(wrap_listener(teams, on_reject_form))
 
 
 def on_reject_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
     ack()
-    memory, reason = Memory.parse(view["private_metadata"]), FormValues.of(view).values.get("reason", "")
-    with PrivateFailure(client, memory, body):
-        person, job = services.users.person(body["user"]["id"]), services.ledger.job(memory.about)
+    metadata, reason = (
+        FormMetadata.parse(view["private_metadata"]),
+        FormValues.of(view).values.get("reason", ""),
+    )
+    with PrivateErrorReport(client, metadata, body):
+        person, job = services.users.person(body["user"]["id"]), services.ledger.job(metadata.about)
         if denial := services.permissions.denies_approval(person, job, services.users.in_group):
             raise BotError(denial)
         services.ledger.reject(job.id, person.id, reason[:1000], person.name)
@@ -57,23 +60,23 @@ JOB_VERBS |= {"job_finish": "finish"}
 def on_job_change(
     services: Services, verb: str, ack: Ack, body: Body, action: Body, client: WebClient
 ) -> None:
-    """Cancel, pause, resume, finish, retry: for the person who launched the job, and admins."""
+    """Handles the buttons cancel, pause, resume, finish and retry, for the job's requester and admins."""
     ack()
-    channel, user, _ = where(body)
+    channel, user, _ = origin_of(body)
     job = visible_job(services, str(action.get("value")), user, channel)
     change_job(services, job, verb, user)
 
 
 def on_job_details(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
     ack()
-    channel, user, _ = where(body)
+    channel, user, _ = origin_of(body)
     job = visible_job(services, str(action.get("value")), user, channel)
     view = details_modal(job, services.ledger.history(job.id))
     client.views_open(trigger_id=body["trigger_id"], view=validate_view(view))
 
 
 def job_to_approve(services: Services, job_id: str, person: Person) -> Job:
-    """The job, if this person may decide on it: approvers are asked directly, so from wherever they are."""
+    """The job, if this person may approve it, from any channel (approvers are asked in direct messages)."""
     job = services.ledger.job(job_id[:32])
     if denial := services.permissions.denies_approval(person, job, services.users.in_group):
         raise BotError(denial)
@@ -81,9 +84,9 @@ def job_to_approve(services: Services, job_id: str, person: Person) -> Job:
 
 
 def on_approve(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
-    """Queues a job that waited for a second person; every request's buttons give way to who agreed."""
+    """Approves a job, which queues it, and replaces the request's buttons by the approver's name."""
     ack()
-    person = services.users.person(where(body)[1])
+    person = services.users.person(origin_of(body)[1])
     job = job_to_approve(services, str(action.get("value")), person)
     after = services.ledger.approve(job.id, person.id, by_name=person.name)
     services.wake()
@@ -93,12 +96,12 @@ def on_approve(services: Services, ack: Ack, body: Body, action: Body, respond: 
 
 
 def on_reject(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
-    """Declining asks for the reason; the right is checked here and again when the reason comes."""
+    """Opens the form for the reason to decline; checks the permission here and again on submit."""
     ack()
-    channel, user, _ = where(body)
+    channel, user, _ = origin_of(body)
     job = job_to_approve(services, str(action.get("value")), services.users.person(user))
-    memory = Memory(channel or _direct_channel(client, body), None, job.id)
-    questions.open_reason(client, body["trigger_id"], "job_reject", "Decline", "Why not?", memory)
+    metadata = FormMetadata(channel or open_direct_channel(client, body), None, job.id)
+    questions.open_reason(client, body["trigger_id"], "job_reject", "Decline", "Why not?", metadata)
 
 
 FILTERS = {
@@ -110,12 +113,12 @@ FILTERS = {
 
 
 def on_jobs(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:
-    """Lists, filters, opens, cancels, retries; and what the channel is told."""
+    """Handles the sub-commands of `/jobs`."""
     ack()
     words = question_of(command.get("text", "")).split()
     first = words[0].lower() if words else "list"
     if len(words) <= 1 and first in ("list", "mine", "all", *FILTERS):
-        jobs, title = _jobs_asked(services, command, first)
+        jobs, title = _requested_jobs(services, command, first)
         blocks = lists.jobs_message(jobs, title, time.time())
         respond(text=lists.jobs_text(jobs), blocks=validate_message(blocks))
         return
@@ -129,14 +132,14 @@ def on_jobs(services: Services, ack: Ack, command: Command, client: WebClient, r
         )
         return
     if first in ("compare", "count") and len(words) == 2:
-        act = compare.begin if first == "compare" else compare.end
+        act = compare.start_comparison if first == "compare" else compare.close_comparison
         text = act(services, words[1], command["user_id"], command["channel_id"])
         respond(text=text, response_type="ephemeral")
         return
-    if first in ("open", *CHANGES) and len(words) != 2:
+    if first in ("open", *CHANGE_TEXTS) and len(words) != 2:
         raise BotError(f"Which job? Write `/jobs {first} JOB`; `/jobs` lists them with their ids.")
     verb, job_id = ("open", words[0]) if len(words) == 1 else (first, words[1])
-    if verb not in ("open", *CHANGES):
+    if verb not in ("open", *CHANGE_TEXTS):
         raise BotError(
             f"I do not know `/jobs {escape(one_line(verb, 40))}`. There is `/jobs`, `/jobs mine`, "
             "`/jobs running`, `/jobs done`, `/jobs notify`, `/jobs budget`, `/jobs JOB`, and `/jobs cancel`, `pause`, `resume`, "
@@ -144,19 +147,24 @@ def on_jobs(services: Services, ack: Ack, command: Command, client: WebClient, r
         )
     job = visible_job(services, job_id, command["user_id"], command["channel_id"])
     if verb == "open":
-        blocks = job_card(job, services.clock(), redis_down=not services.queue_up())
+        blocks = job_card(job, services.clock(), redis_down=not services.is_queue_up())
         respond(text=lists.jobs_text([job]), blocks=validate_message(blocks))
     else:
         after = change_job(services, job, verb, command["user_id"])
-        respond(text=f"{CHANGES[verb]}: {lists.jobs_text([after])}", response_type="ephemeral")
+        respond(text=f"{CHANGE_TEXTS[verb]}: {lists.jobs_text([after])}", response_type="ephemeral")
 
 
-CHANGES = {"cancel": "Cancelling", "pause": "Pausing", "resume": "Back in line", "retry": "Started again"}
-CHANGES |= {"finish": "Ending its training, the best weights are kept"}
+CHANGE_TEXTS = {
+    "cancel": "Cancelling",
+    "pause": "Pausing",
+    "resume": "Back in line",
+    "retry": "Started again",
+}
+CHANGE_TEXTS |= {"finish": "Ending its training, the best weights are kept"}
 
 
 def change_job(services: Services, job: Job, verb: str, user: str, why: str = "") -> Job:
-    """The job after cancel, pause, resume, finish or retry by a person who may; BotError with the reason otherwise."""
+    """Changes the job (cancel, pause, resume, finish, retry) and returns it; raises BotError when this person may not."""
     person = services.users.person(user)
     if denial := services.permissions.denies_change(person, job, verb):
         raise BotError(denial)
@@ -176,7 +184,7 @@ def change_job(services: Services, job: Job, verb: str, user: str, why: str = ""
 
 
 def _retry(services: Services, job: Job, person: Person) -> Job:
-    """The job that repeats this one; BotError when one does already, so that two clicks are one."""
+    """Submits the retry of this job; raises BotError when an open retry exists, so two clicks launch one job."""
     again = [one for one in services.ledger.jobs(channel=job.channel, limit=200) if one.retry_of == job.id]
     if going := [one for one in again if one.state not in END_STATES]:
         raise BotError(f"Job {job.id} runs again already, as {going[0].id}.")
@@ -187,8 +195,8 @@ def _retry(services: Services, job: Job, person: Person) -> Job:
     return services.ledger.retry(job.id, person.id, person.name, key, approval, month, approvers)
 
 
-def _jobs_asked(services: Services, command: Command, word: str) -> tuple[list[Job], str]:
-    """The jobs of this channel by default; `mine` those of the asker from everywhere; `all` for admins."""
+def _requested_jobs(services: Services, command: Command, word: str) -> tuple[list[Job], str]:
+    """The requested jobs and a title: this channel's by default, `mine` for the person's own, `all` for admins."""
     channel, user = command["channel_id"], command["user_id"]
     if word == "mine":
         return services.ledger.jobs(by=user, limit=lists.JOBS_SHOWN), "Your jobs"

@@ -1,6 +1,6 @@
-"""An admin connects an OpenAI-compatible language model, so that prompts are measured too: command, button, form.
+"""Connects an OpenAI-compatible language model, so that prompts are measured too: command, button, form (for admins).
 
-The key goes from the form into the store and onto the wire, and is never shown, logged or sent back to Slack.
+The API key goes from the form into the store and into requests; it is never shown, logged or sent back to Slack.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from slack_sdk import WebClient
 
 from bot.endpoint import Endpoint, EndpointError, EndpointStore, read_endpoint
 from bot.errors import BotError
-from bot.slack.failures import guard
+from bot.slack.failures import wrap_listener
 from bot.slack.payload import Body, Command, View
 from bot.slack.services import Services
 from bot.slack.teams import Teams
@@ -28,50 +28,50 @@ SUMMARY = "`/should-i-train connect` connects a language model, so that prompts 
 
 
 def register(app: App, teams: Teams) -> None:
-    """`/should-i-train connect` (ahead of every other text of that command), home's button, the form and its button."""
-    app.command("/should-i-train", matchers=[is_connect_order])(guard(teams, on_command))
-    app.action("endpoint_connect")(guard(teams, on_button))
-    app.action("endpoint_remove")(guard(teams, on_remove))
-    app.view("connect_model")(guard(teams, on_form))
+    """Registers `/should-i-train connect` (before the command's other texts), home's button, the form and its button."""
+    app.command("/should-i-train", matchers=[is_connect_command])(wrap_listener(teams, on_command))
+    app.action("endpoint_connect")(wrap_listener(teams, on_button))
+    app.action("endpoint_remove")(wrap_listener(teams, on_remove))
+    app.view("connect_model")(wrap_listener(teams, on_form))
 
 
-def is_connect_order(command: Command) -> bool:
-    """Whether the command's text asks for the form."""
+def is_connect_command(command: Command) -> bool:
+    """Whether the command's text is `connect`."""
     return " ".join(str(command.get("text") or "").lower().split()) in WORDS
 
 
 def on_command(services: Services, ack: Ack, command: Command, client: WebClient) -> None:
-    """`/should-i-train connect`: the form, for admins."""
+    """Opens the form for admins."""
     ack()
     open_form(services, client, command["trigger_id"], command["user_id"])
 
 
 def on_button(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
-    """The button in home."""
+    """Opens the form from home's button."""
     ack()
     open_form(services, client, body["trigger_id"], body["user"]["id"])
 
 
 def open_form(services: Services, client: WebClient, trigger_id: str, user: str) -> None:
-    """Opens the form; BotError for who may not."""
+    """Opens the form; raises BotError for a person who is no admin."""
     check_admin(services, user)
     store = EndpointStore(services.home)
     try:
         current = store.load()
     except EndpointError:
-        current = None  # unreadable: connecting again replaces it
+        current = None  # unreadable; a new connection replaces it
     view = connect_modal("", current, store.spent_usd(services.clock()))
     client.views_open(trigger_id=trigger_id, view=validate_view(view))
 
 
 def check_admin(services: Services, user: str) -> None:
-    """BotError unless this person is an admin: whoever names an address makes the bot call it."""
+    """Raises BotError unless this person is an admin, because the form makes the bot call any address."""
     if not services.permissions.is_admin(services.users.person(user)):
         raise BotError("Only an admin connects a language model: tickets and money go there. Ask an admin.")
 
 
 def on_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
-    """Checks the fields, tests the server with one tiny call, and keeps it when it answers."""
+    """Validates the fields, tests the server with one short call, and saves the endpoint when it answers."""
     user, form = str(body["user"]["id"]), FormValues.of(view).values
     try:
         check_admin(services, user)
@@ -89,7 +89,7 @@ def on_form(services: Services, ack: Ack, body: Body, view: View, client: WebCli
 
 
 def _connect(services: Services, endpoint: Endpoint, api_key: str | None) -> str:
-    """Tests the endpoint and keeps it; what to tell the person."""
+    """Tests and saves the endpoint; returns the text for the person."""
     from finetune.llm import EndpointFailure, ask_once
 
     began = time.monotonic()
@@ -108,7 +108,7 @@ def _connect(services: Services, endpoint: Endpoint, api_key: str | None) -> str
 
 
 def on_remove(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
-    """Forgets the endpoint and its key."""
+    """Deletes the endpoint and its key."""
     ack()
     check_admin(services, str(body["user"]["id"]))
     there = EndpointStore(services.home).remove()

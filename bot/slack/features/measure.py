@@ -1,4 +1,4 @@
-"""\"Measure it\" in Slack: the button and the command open the form, bot/slack/failures.py launches."""
+"""\"Measure it\" in Slack: the button, the command and the form that launch a measurement."""
 
 from __future__ import annotations
 
@@ -10,24 +10,32 @@ from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
 from bot.endpoint import EndpointError, EndpointStore
-from bot.slack.failures import PrivateFailure, guard
+from bot.slack.failures import PrivateErrorReport, wrap_listener
 from bot.slack.features.answering import card_at
-from bot.slack.launch import check_launch, launch, say_where
-from bot.slack.payload import Body, Place, View, _direct_channel, errors_by_field, form_place, where
+from bot.slack.launch import check_launch, launch, tell_card_channel
+from bot.slack.payload import (
+    Body,
+    RequestOrigin,
+    View,
+    errors_by_field,
+    form_origin,
+    open_direct_channel,
+    origin_of,
+)
 from bot.slack.services import Services, visible_job
+from bot.slack.slack_errors import SLACK_ERRORS
 from bot.slack.teams import Teams
 from bot.slack.thread_memory import Conversation
-from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import Block
 from bot.slack.ui.escape import escape
-from bot.slack.ui.forms import FormValues, Memory, note_modal
+from bot.slack.ui.forms import FormMetadata, FormValues, note_modal
 from bot.slack.ui.limits import validate_view
 from bot.slack.ui.measure_form import (
-    DEAREST,
+    ALIASES,
+    HIGHEST_PRICE,
     METRICS,
     SHARE_OR_PERCENT,
-    WORDS,
-    Circumstances,
+    MeasureContext,
     measure_modal,
 )
 from finetune.data.ticket import DatasetError
@@ -43,30 +51,32 @@ NO_LABELS = "There are no labelled tickets yet. Add some with /datasets add, the
 
 
 def register(app: App, teams: Teams) -> None:
-    """The button "Measure it" and its form; the command is a branch of `/should-i-train`."""
-    app.action("measure")(guard(teams, on_button))
-    app.view("measure")(guard(teams, on_measure_form))
-    app.action("measure_pilot")(guard(teams, on_pilot))
-    app.action("measure_dataset")(guard(teams, on_dataset_change))
-    app.action("home_measure")(guard(teams, on_home_measure))
+    """Registers the buttons and the form; the command is a sub-command of `/should-i-train`."""
+    app.action("measure")(wrap_listener(teams, on_button))
+    app.view("measure")(wrap_listener(teams, on_measure_form))
+    app.action("measure_pilot")(wrap_listener(teams, on_pilot))
+    app.action("measure_dataset")(wrap_listener(teams, on_dataset_change))
+    app.action("home_measure")(wrap_listener(teams, on_home_measure))
 
 
 def on_button(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
-    """The button \"Measure it\" on a verdict card: the form, filled in with what the thread has said already."""
+    """Handles \"Measure it\" on a verdict card: opens the form with the thread's values."""
     ack()
     container, message = body.get("container") or {}, body.get("message") or {}
     channel = str(container.get("channel_id") or (body.get("channel") or {}).get("id"))
     ts = str(container.get("message_ts") or message.get("ts"))
     thread = str(container.get("thread_ts") or message.get("thread_ts") or ts)
     card_at(services, channel, thread, ts)
-    memory = Conversation.from_json(services.ledger.thread(channel, thread))
-    open_form(services, client, body["trigger_id"], Memory(channel, thread), signal_fields(memory))
+    conversation = Conversation.from_json(services.ledger.thread(channel, thread))
+    open_form(
+        services, client, body["trigger_id"], FormMetadata(channel, thread), signal_fields(conversation)
+    )
 
 
 def on_pilot(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
-    """The button "Run the pilot": the same measurement goes on where it stopped, with the time its pilot needs."""
+    """Handles "Run the pilot": continues the measurement with the time that its pilot needs."""
     ack()
-    channel, user, thread = where(body)
+    channel, user, thread = origin_of(body)
     job = visible_job(services, str(action.get("value")), user, channel)
     card = services.datasets.get(str(job.spec.get("digest") or job.dataset), services.scopes(channel))
     spec = {
@@ -75,21 +85,21 @@ def on_pilot(services: Services, ack: Ack, body: Body, action: Body, client: Web
         "goes_on_from": job.root,
         "evidence": evidence_on(services, job.dataset, card.digest),
     }
-    place = Place(user, job.team, channel, thread or job.thread_ts, f"pilot:{job.id}")
-    say_where(client, launch(services, "measure", spec, place))
+    origin = RequestOrigin(user, job.team, channel, thread or job.thread_ts, f"pilot:{job.id}")
+    tell_card_channel(client, launch(services, "measure", spec, origin))
 
 
 def evidence_on(services: Services, dataset: str, digest: str) -> list[dict[str, Any]]:
-    """What finished jobs on these rows have shown, the best first, as the measurement's spec carries it."""
+    """The results of finished jobs on these rows, best first, for the measurement's spec."""
     jobs = services.ledger.jobs(states=[State.SUCCEEDED], dataset=dataset, limit=JOBS_READ)
     evidence = [one for job in jobs for one in evidence_of(job.report or {}, job.id) if one.digest == digest]
     best = sorted(evidence, key=lambda one: -one.score.accuracy.value)
     return [one.to_json() for one in best[:EVIDENCE_CARRIED]]
 
 
-def signal_fields(memory: Conversation) -> dict[str, str]:
-    """Fields of the form that the thread's signals fill in."""
-    signals = (memory.state or {}).get("signals") or {}
+def signal_fields(conversation: Conversation) -> dict[str, str]:
+    """The form's fields that the thread's signals prefill."""
+    signals = (conversation.state or {}).get("signals") or {}
     fields = {"target": signals.get("target"), "volume": signals.get("volume_month")}
     return {
         name: one_decimal(value) if name == "target" else str(value)
@@ -99,28 +109,28 @@ def signal_fields(memory: Conversation) -> dict[str, str]:
 
 
 def open_form(
-    services: Services, client: WebClient, trigger_id: str, memory: Memory, fields: dict[str, str]
+    services: Services, client: WebClient, trigger_id: str, metadata: FormMetadata, fields: dict[str, str]
 ) -> None:
-    """The form, or a sentence where there is nothing to measure on."""
-    client.views_open(trigger_id=trigger_id, view=filled_form(services, memory, fields))
+    """Opens the form, or a note when there is no labelled dataset."""
+    client.views_open(trigger_id=trigger_id, view=build_form(services, metadata, fields))
 
 
-def filled_form(services: Services, memory: Memory, fields: Mapping[str, str]) -> Block:
-    """The form with what is known, and what will be done with the tickets that are chosen in it."""
-    cards = services.datasets.list(services.scopes(memory.channel))
+def build_form(services: Services, metadata: FormMetadata, fields: Mapping[str, str]) -> Block:
+    """The form with its values, and the plan for the chosen tickets."""
+    cards = services.datasets.list(services.scopes(metadata.channel))
     labelled = [card for card in cards if card.kind == "triage"]
     if not labelled:
         return validate_view(note_modal("Measure it", NO_LABELS))
-    now = Circumstances(
+    measure_context = MeasureContext(
         connected_model(services),
         len(services.ledger.jobs(states=[State.QUEUED], limit=JOBS_READ)),
         len(services.workers()),
     )
-    return validate_view(measure_modal(labelled, memory, fields, now))
+    return validate_view(measure_modal(labelled, metadata, fields, measure_context))
 
 
 def connected_model(services: Services) -> str:
-    """The language model whose prompts are measured too, as an admin connected it; "" where there is none."""
+    """The name of the connected language model; "" without one."""
     try:
         endpoint = EndpointStore(services.home).load()
     except EndpointError:
@@ -129,33 +139,33 @@ def connected_model(services: Services) -> str:
 
 
 def on_home_measure(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
-    """From the home tab the report comes to the person's own conversation with the bot."""
+    """Handles home's button: opens the form; the report goes to the person's direct messages."""
     ack()
-    channel = _direct_channel(client, body)
+    channel = open_direct_channel(client, body)
     check_launch(services, body["user"]["id"], channel)
-    open_form(services, client, body["trigger_id"], Memory(channel), {})
+    open_form(services, client, body["trigger_id"], FormMetadata(channel), {})
 
 
 def on_dataset_change(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
-    """Other tickets chosen in the form: what it says will be done follows; what was typed stays."""
+    """Updates the form's plan when other tickets are chosen; keeps the typed values."""
     ack()
     view = body["view"]
-    memory, values = Memory.parse(view["private_metadata"]), FormValues.of(view).values
-    form = filled_form(services, memory, values)
+    metadata, values = FormMetadata.parse(view["private_metadata"]), FormValues.of(view).values
+    form = build_form(services, metadata, values)
     try:
         client.views_update(
             view_id=view["id"], view=form
-        )  # without its hash: a quick second choice comes later
-    except SLACK_TROUBLE as refused:
-        log.info("no plan in a closed form: %s", type(refused).__name__)
+        )  # without the view's hash, because a quick second choice may have changed it
+    except SLACK_ERRORS as refused:
+        log.info("the plan of a form was not updated: %s", type(refused).__name__)
 
 
-def is_order(services: Services, text: str, channel: str) -> bool:
-    """Whether `/should-i-train TEXT` asks for a measurement, and not a question that begins with "measure"."""
+def is_measure_command(services: Services, text: str, channel: str) -> bool:
+    """Whether `/should-i-train TEXT` asks for a measurement, not a question that begins with "measure"."""
     first, _, rest = text.strip().partition(" ")
     if first.lower() != "measure":
         return False
-    form = command_fields(rest)
+    form = parse_command(rest)
     if form is None:
         return False
     if len(form) > 1 or not form or "dataset" not in form:
@@ -167,12 +177,12 @@ def is_order(services: Services, text: str, channel: str) -> bool:
 
 
 def on_command(services: Services, ack: Ack, command: Body, client: WebClient, respond: Respond) -> None:
-    """`/should-i-train measure` opens the form; with arguments it launches, and acknowledges a kept job."""
+    """Handles `/should-i-train measure`: opens the form; with arguments launches, and acknowledges the stored job."""
     channel = command["channel_id"]
-    form = command_fields(command.get("text", "").strip().partition(" ")[2]) or {}
+    form = parse_command(command.get("text", "").strip().partition(" ")[2]) or {}
     if not form:
         ack()
-        open_form(services, client, command["trigger_id"], Memory(channel), {})
+        open_form(services, client, command["trigger_id"], FormMetadata(channel), {})
         return
     try:
         spec = measure_spec(services, form, channel)
@@ -183,30 +193,30 @@ def on_command(services: Services, ack: Ack, command: Body, client: WebClient, r
         respond(text=message, response_type="ephemeral")
         return
     key = f"command:{command['trigger_id']}"
-    place = Place(command["user_id"], command["team_id"], channel, None, key)
-    job = launch(services, "measure", spec, place)
+    origin = RequestOrigin(command["user_id"], command["team_id"], channel, None, key)
+    job = launch(services, "measure", spec, origin)
     ack()
-    say_where(client, job)
+    tell_card_channel(client, job)
 
 
 def on_measure_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
-    memory, fields = Memory.parse(view["private_metadata"]), FormValues.of(view)
+    metadata, fields = FormMetadata.parse(view["private_metadata"]), FormValues.of(view)
     try:
-        spec = measure_spec(services, fields.values, memory.channel)
+        spec = measure_spec(services, fields.values, metadata.channel)
     except SpecError as wrong:
         ack(response_action="errors", errors=errors_by_field(wrong.problems, FIELDS))
         return
     job = None
-    with PrivateFailure(client, memory, body, ack):
-        job = launch(services, "measure", spec, form_place(memory, body, view))
-    say_where(client, job)
+    with PrivateErrorReport(client, metadata, body, ack):
+        job = launch(services, "measure", spec, form_origin(metadata, body, view))
+    tell_card_channel(client, job)
 
 
 FIELDS = ("dataset", "metric", "target", "volume", "price_per_wrong", "minutes_by_hand", "error_rate")
 
 
 def measure_spec(services: Services, form: Mapping[str, Any], channel: str) -> dict[str, Any]:
-    """The validated request, as the job's spec; SpecError with a sentence per wrong field."""
+    """Validates the form into the job's spec; raises SpecError with a sentence per wrong field."""
     problems: dict[str, str] = {}
     card = None
     try:
@@ -225,7 +235,7 @@ def measure_spec(services: Services, form: Mapping[str, Any], channel: str) -> d
     elif str(form.get("price_per_wrong") or "").strip():
         price = _number(form["price_per_wrong"])
         spec["price_per_wrong"] = price
-        if price is None or not 0 <= price <= DEAREST:
+        if price is None or not 0 <= price <= HIGHEST_PRICE:
             problems["price_per_wrong"] = "Give dollars, 0 or more, or leave it empty."
     spec |= _money_fields(form, problems)
     if problems or card is None or volume is None:
@@ -241,7 +251,7 @@ def measure_spec(services: Services, form: Mapping[str, Any], channel: str) -> d
 
 
 def _money_fields(form: Mapping[str, Any], problems: dict[str, str]) -> dict[str, float]:
-    """Minutes by hand and the error rate, where they were given; adds a sentence per wrong one."""
+    """The given minutes by hand and error rate; adds a problem per wrong value."""
     values: dict[str, float] = {}
     if str(form.get("minutes_by_hand") or "").strip():
         minutes = _number(form["minutes_by_hand"])
@@ -259,15 +269,15 @@ def _money_fields(form: Mapping[str, Any], problems: dict[str, str]) -> dict[str
     return values
 
 
-def command_fields(text: str) -> dict[str, str] | None:
-    """`sample-tickets target=0.92 volume=60000` as form fields; None where it reads like a sentence."""
+def parse_command(text: str) -> dict[str, str] | None:
+    """Parses `sample-tickets target=0.92 volume=60000` into form fields; None for an ordinary sentence."""
     form: dict[str, str] = {}
     for word in text.split():
         name, equals, value = word.partition("=")
         name = name.lower().replace("-", "_").lstrip("_")
-        name = WORDS.get(name, name)
+        name = ALIASES.get(name, name)
         if equals and name in FIELDS:
-            form[name] = WORDS.get(value, value)
+            form[name] = ALIASES.get(value, value)
         elif not equals and "dataset" not in form:
             form["dataset"] = word
         else:
@@ -276,7 +286,7 @@ def command_fields(text: str) -> dict[str, str] | None:
 
 
 def _share(value: Any, problems: dict[str, str]) -> float:
-    """A target as a share: up to 1 it is one already, from 10 to 100 it is a percentage."""
+    """A target as a share: a number up to 1 is a share, one from 10 to 100 a percentage."""
     number = _number(value)
     if number is not None and 0 < number <= 1:
         return number
@@ -287,7 +297,7 @@ def _share(value: Any, problems: dict[str, str]) -> float:
 
 
 def _number(value: Any) -> float | None:
-    """A finite number as people type it: 60,000 or 92% too."""
+    """Parses a finite number as people type it, such as 60,000 or 92%; None for anything else."""
     try:
         number = float(str(value).strip().rstrip("%").lstrip("$").replace(",", ""))
     except ValueError:

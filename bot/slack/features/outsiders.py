@@ -1,4 +1,4 @@
-"""`/docs outsiders`: what people from outside (guests, other companies) have in this channel; admins open and close it."""
+"""`/docs outsiders`: what external readers (guests, other companies) may get in this channel; admins change it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
 from bot.errors import BotError, OldButton
-from bot.slack.failures import guard
-from bot.slack.payload import Body, Command, where
+from bot.slack.failures import wrap_listener
+from bot.slack.payload import Body, Command, origin_of
 from bot.slack.services import Services, is_direct
 from bot.slack.teams import Teams
 from bot.slack.ui import blocks as ui
@@ -31,20 +31,20 @@ USAGE = "Write `/docs outsiders`, or for example `/docs outsiders documents on`.
 
 
 def register(app: App, teams: Teams) -> None:
-    """`/docs outsiders` (ahead of every other text of that command), its buttons, and whoever joins a channel."""
-    app.command("/docs", matchers=[is_order])(guard(teams, on_command))
-    app.event("member_joined_channel")(guard(teams, on_join))
+    """Registers `/docs outsiders` (before the command's other texts), its buttons, and the event of joining a channel."""
+    app.command("/docs", matchers=[is_outsiders_command])(wrap_listener(teams, on_command))
+    app.event("member_joined_channel")(wrap_listener(teams, on_join))
     for name in NAMES:
-        app.action(f"opening:{name}")(guard(teams, on_button))
+        app.action(f"opening:{name}")(wrap_listener(teams, on_button))
 
 
-def is_order(command: Command) -> bool:
-    """Whether the command's text is about people from outside."""
+def is_outsiders_command(command: Command) -> bool:
+    """Whether the command's text begins with `outsiders`."""
     return question_of(str(command.get("text") or "")).lower().split()[:1] == ["outsiders"]
 
 
 def on_join(services: Services, event: Body, client: WebClient, context: Any) -> None:
-    """Somebody new reads in the channel: who reads along is asked again. The bot itself says in two lines what it does."""
+    """After somebody joined: drops the cached audience; when it was the bot itself, posts its introduction."""
     channel = str(event.get("channel"))
     services.audience.forget(channel)
     if event.get("user") == context.bot_user_id:
@@ -52,7 +52,7 @@ def on_join(services: Services, event: Body, client: WebClient, context: Any) ->
 
 
 def on_command(services: Services, ack: Ack, command: Command, respond: Respond) -> None:
-    """`outsiders` shows the panel, `outsiders NAME on|off` sets one thing."""
+    """Handles `outsiders` (shows the panel) and `outsiders NAME on|off` (changes one entry)."""
     ack()
     words = question_of(command["text"]).lower().split()[1:]
     channel, person = command["channel_id"], services.users.person(command["user_id"])
@@ -61,49 +61,49 @@ def on_command(services: Services, ack: Ack, command: Command, respond: Respond)
     if not words:
         state = openings(services.ledger.engine, channel)
     elif len(words) == 2 and words[0] in NAMES and words[1] in ("on", "off"):
-        state = change_opening(services, channel, person, words[0], words[1] == "on")
+        state = set_access(services, channel, person, words[0], words[1] == "on")
     else:
         raise BotError(f"I can open {' and '.join(NAMES)}. {USAGE}")
-    blocks = panel(state, services.audience.overhears(channel))
+    blocks = panel(state, services.audience.check_external_readers(channel))
     respond(text=summary(state), blocks=validate_message(blocks), response_type="ephemeral")
 
 
 def on_button(
     services: Services, ack: Ack, body: Body, action: Body, client: WebClient, respond: Respond
 ) -> None:
-    """A button of the panel: the right is checked again, then the panel shows the new state."""
+    """Switches one entry by its button, after a permission check, and shows the new panel."""
     ack()
-    channel, user, _ = where(body)
+    channel, user, _ = origin_of(body)
     name, _, to = str(action.get("value")).partition(":")
     if name not in NAMES or to not in ("on", "off") or is_direct(channel):
         raise OldButton(USAGE)
-    state = change_opening(services, channel, services.users.person(user), name, to == "on")
-    blocks = panel(state, services.audience.overhears(channel))
+    state = set_access(services, channel, services.users.person(user), name, to == "on")
+    blocks = panel(state, services.audience.check_external_readers(channel))
     respond(text=summary(state), blocks=validate_message(blocks), replace_original=True)
 
 
-def change_opening(services: Services, channel: str, person: Person, name: str, on: bool) -> frozenset[str]:
-    """What is open in the channel after an admin switched one thing; BotError for who may not."""
+def set_access(services: Services, channel: str, person: Person, name: str, on: bool) -> frozenset[str]:
+    """Switches one entry and returns what is open in the channel; raises BotError for a person who is no admin."""
     if not services.permissions.is_admin(person):
         raise BotError("Only an admin opens a channel to people from outside. Ask an admin.")
     return set_opening(services.ledger.engine, channel, name, on, person.id, services.clock())
 
 
-def panel(state: frozenset[str], overheard: bool | None) -> list[Block]:
-    """Who reads along, and one line and one button for each thing."""
+def panel(state: frozenset[str], is_external: bool | None) -> list[Block]:
+    """The panel: whether there are external readers, and one line and one button per entry."""
     who: dict[bool | None, str] = {
         True: "People from outside read along here.",
         False: "Only members read here now.",
     }
-    blocks = [section(f"*What people from outside have here*\n{who.get(overheard, 'I could not ask Slack who reads here.')}")]  # fmt: skip
+    blocks = [section(f"*What people from outside have here*\n{who.get(is_external, 'I could not ask Slack who reads here.')}")]  # fmt: skip
     for name in NAMES:
         title, when_on, when_off = TITLES[name]
         line = f"{'🔓' if name in state else '🔒'} *{title}*  {when_on if name in state else when_off}"
         if name in state:
             blocks.append(section(line, button("Close", f"opening:{name}", f"{name}:off")))
         else:
-            sure = confirm("Open it to people from outside?", when_on, "Open it", "Keep it closed")
-            blocks.append(section(line, button("Open…", f"opening:{name}", f"{name}:on", confirm=sure)))
+            dialog = confirm("Open it to people from outside?", when_on, "Open it", "Keep it closed")
+            blocks.append(section(line, button("Open…", f"opening:{name}", f"{name}:on", confirm=dialog)))
     return [
         *blocks,
         ui.context("Launching, approving, cancelling, trying and rating stay with members in any case."),

@@ -1,4 +1,4 @@
-"""What people write and open: mentions, direct messages, replies in known threads, the home tab, Stop."""
+"""Questions to the bot: mentions, direct messages, replies in its threads, `/should-i-train`, and the verdict card's buttons."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
 from bot.errors import BotError
-from bot.slack.failures import PrivateFailure, guard, handle_error, whisper
+from bot.slack.failures import PrivateErrorReport, handle_error, send_ephemeral, wrap_listener
 from bot.slack.features import measure
 from bot.slack.features.answering import Question, ask, card_at, check_asker, check_question
-from bot.slack.feedback_log import keep_feedback
-from bot.slack.payload import Body, Command, Shortcut, View, _direct_channel, message_place, team_of
+from bot.slack.feedback_log import record_feedback
+from bot.slack.payload import Body, Command, Shortcut, View, message_address, open_direct_channel, team_of
 from bot.slack.services import Services
 from bot.slack.teams import Teams
 from bot.slack.thread_memory import Card
 from bot.slack.ui.blocks import section
 from bot.slack.ui.escape import REFERENCE, escape, one_line, question_of
-from bot.slack.ui.forms import DATASET_KINDS, FormValues, Memory, ask_modal, note_modal, reason_modal
+from bot.slack.ui.forms import DATASET_KINDS, FormMetadata, FormValues, ask_modal, note_modal, reason_modal
 from bot.slack.ui.limits import validate_view
 from bot.slack.ui.prompts import PROMPTS
 from bot.slack.ui.verdict_card import change_modal, source_modal, why_modal
 
-LOOK_AGAIN_S = 1.0
-SPOKEN = (None, "file_share", "thread_broadcast")
+RETRY_REPLY_S = 1.0
+QUESTION_SUBTYPES = (None, "file_share", "thread_broadcast")
 SUMMARY = (
     "`/should-i-train` answers a question with a cited verdict, or measures it on your tickets. You "
     "can also mention me."
@@ -35,56 +35,56 @@ SUMMARY = (
 
 
 def register(app: App, teams: Teams) -> None:
-    """Mentions, messages, Stop, `/should-i-train`, the shortcut on a message, the buttons of the verdict's card."""
-    app.event("app_mention")(guard(teams, on_mention))
-    app.event("message")(guard(teams, on_message))
-    app.event("agent_session_stopped")(guard(teams, on_stop))
-    app.command("/should-i-train")(guard(teams, on_should_i_train))
-    app.shortcut("ask_about_message")(guard(teams, on_ask_about_message))
-    app.action("why")(guard(teams, on_why))
-    app.action("would_change")(guard(teams, on_change))
-    app.action(re.compile(r"cite:\d{1,3}"))(guard(teams, on_cite))
-    app.action(re.compile(r"follow_up:\d{1,2}"))(guard(teams, on_follow_up))
-    app.action("feedback")(guard(teams, on_feedback))
-    app.view("feedback_reason")(guard(teams, on_feedback_form))
-    app.action("home_ask")(guard(teams, on_home_ask))
-    app.view("ask")(guard(teams, on_ask_form))
+    """Registers mentions, messages, Stop, `/should-i-train`, the message shortcut, and the verdict card's buttons."""
+    app.event("app_mention")(wrap_listener(teams, on_mention))
+    app.event("message")(wrap_listener(teams, on_message))
+    app.event("agent_session_stopped")(wrap_listener(teams, on_stop))
+    app.command("/should-i-train")(wrap_listener(teams, on_should_i_train))
+    app.shortcut("ask_about_message")(wrap_listener(teams, on_ask_about_message))
+    app.action("why")(wrap_listener(teams, on_why))
+    app.action("would_change")(wrap_listener(teams, on_would_change))
+    app.action(re.compile(r"cite:\d{1,3}"))(wrap_listener(teams, on_cite))
+    app.action(re.compile(r"follow_up:\d{1,2}"))(wrap_listener(teams, on_follow_up))
+    app.action("feedback")(wrap_listener(teams, on_feedback))
+    app.view("feedback_reason")(wrap_listener(teams, on_feedback_form))
+    app.action("home_ask")(wrap_listener(teams, on_home_ask))
+    app.view("ask")(wrap_listener(teams, on_ask_form))
 
 
 def on_mention(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:
-    """A mention is a question, in the thread it was made in or in a new one under it."""
-    if event.get("bot_id") or not _fresh(services, event, context):
+    """Answers a mention in its thread, or in a new thread below it."""
+    if event.get("bot_id") or not _is_first_delivery(services, event, context):
         return
     _ask(services, client, event, context)
 
 
 def on_message(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:
-    """A direct message is a question; so is what mentions the bot (also beside a file, or by an edit), and a reply in
-    a thread that the bot answers in, unless it is meant for someone else."""
+    """Answers direct messages, mentions beside a file or added by an edit, and replies in the bot's threads that are not
+    meant for another person."""
     if event.get("subtype") == "message_changed":
-        edit = mention_by_edit(event, context.bot_user_id)
-        if edit is not None and _fresh(services, edit, context):
+        edit = edited_mention(event, context.bot_user_id)
+        if edit is not None and _is_first_delivery(services, edit, context):
             _ask(services, client, edit, context)
         return
-    if event.get("subtype") not in SPOKEN or event.get("bot_id") or not event.get("user"):
+    if event.get("subtype") not in QUESTION_SUBTYPES or event.get("bot_id") or not event.get("user"):
         return
     if event.get("channel_type") == "im" or _mentions(
         event, context
     ):  # Slack sends no app_mention with a file
-        if _fresh(services, event, context):
+        if _is_first_delivery(services, event, context):
             _ask(services, client, event, context)
     elif _replies_to_us(event, context):
-        if _knows(services, event):
-            _take_reply(services, event, client, context)
-        else:  # the mention that opens the thread may be a moment behind, in another thread of ours
-            look = partial(_look_again, services, event, client, context)
-            later = threading.Timer(LOOK_AGAIN_S, look)
+        if _is_known_thread(services, event):
+            _answer_reply(services, event, client, context)
+        else:  # the mention that opens the thread may still be in another listener
+            retry = partial(_retry_reply, services, event, client, context)
+            later = threading.Timer(RETRY_REPLY_S, retry)
             later.daemon = True
             later.start()
 
 
-def mention_by_edit(event: dict[str, Any], bot_user: str) -> dict[str, Any] | None:
-    """The message of an edit that put the bot's name into it; None where it stood there before, or still does not."""
+def edited_mention(event: dict[str, Any], bot_user: str) -> dict[str, Any] | None:
+    """The edited message, if the edit added a mention of the bot; else None."""
     message, before = event.get("message") or {}, event.get("previous_message") or {}
     mention = f"<@{bot_user}"
     if message.get("bot_id") or not message.get("user") or "edited" not in message:
@@ -95,13 +95,13 @@ def mention_by_edit(event: dict[str, Any], bot_user: str) -> dict[str, Any] | No
 
 
 def on_stop(services: Services, event: dict[str, Any]) -> None:
-    """The native Stop button ends the answer that is being made in the thread."""
+    """Stops the running answer of the thread, after Slack's Stop button."""
     channel = event.get("channel") or event.get("channel_id")
     services.thread_queue.stop((channel, event.get("thread_ts")))
 
 
 def on_anything() -> None:
-    """Acknowledged, nothing else to do."""
+    """Acknowledges an event that needs no work."""
 
 
 def _ask(
@@ -111,7 +111,7 @@ def _ask(
     thread_ts = event.get("thread_ts") or event["ts"]
     if files := ticket_files(event):
         hint = f"To train on *{escape(files[0])}*, use *Add file as dataset* on that message."
-        whisper(client, hint, event["channel"], event["user"], event.get("thread_ts"), mark="📎")
+        send_ephemeral(client, hint, event["channel"], event["user"], event.get("thread_ts"), mark="📎")
         if not text:
             return
     ask(
@@ -120,7 +120,9 @@ def _ask(
         Question(
             text,
             event["user"],
-            str(event.get("user_team") or context.team_id),  # a stranger's stream wants the stranger's team
+            str(
+                event.get("user_team") or context.team_id
+            ),  # a stream to a stranger needs the stranger's team
             event["channel"],
             thread_ts,
             without_mention,
@@ -135,26 +137,26 @@ def ticket_files(message: dict[str, Any]) -> list[str]:
     return [name for name in names if name.rpartition(".")[2].lower() in DATASET_KINDS]
 
 
-def _fresh(services: Services, event: dict[str, Any], context: Any) -> bool:
-    """True once per message, however often and as whichever event Slack delivers it."""
+def _is_first_delivery(services: Services, event: dict[str, Any], context: Any) -> bool:
+    """Whether this message is delivered for the first time, under any event type."""
     return services.ledger.first_time(f"message:{context.team_id}:{event['channel']}:{event['ts']}")
 
 
-def _look_again(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:
+def _retry_reply(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:
     try:
-        if _knows(services, event):
-            _take_reply(services, event, client, context)
+        if _is_known_thread(services, event):
+            _answer_reply(services, event, client, context)
     except Exception as error:  # the edge: this thread has no caller to tell
         handle_error(error, {"event": event}, client)
 
 
-def _take_reply(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:
-    if _fresh(services, event, context):
+def _answer_reply(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:
+    if _is_first_delivery(services, event, context):
         _ask(services, client, event, context, without_mention=not _mentions(event, context))
 
 
 def _replies_to_us(event: dict[str, Any], context: Any) -> bool:
-    """A reply in a thread that is not meant for someone else."""
+    """Whether the message is a thread reply that mentions nobody else."""
     thread_ts = event.get("thread_ts")
     if not thread_ts or thread_ts == event["ts"]:
         return False
@@ -162,10 +164,10 @@ def _replies_to_us(event: dict[str, Any], context: Any) -> bool:
     return not others or context.bot_user_id in others
 
 
-def _knows(services: Services, event: dict[str, Any]) -> bool:
-    """Whether the bot answers in this thread, or is about to."""
+def _is_known_thread(services: Services, event: dict[str, Any]) -> bool:
+    """Whether the bot has answered in this thread, or is answering."""
     key = event["channel"], event["thread_ts"]
-    return services.thread_queue.holds(key) or services.ledger.thread(*key) is not None
+    return services.thread_queue.is_busy(key) or services.ledger.thread(*key) is not None
 
 
 def _mentions(event: dict[str, Any], context: Any) -> bool:
@@ -174,17 +176,20 @@ def _mentions(event: dict[str, Any], context: Any) -> bool:
 
 def on_feedback_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
     ack()
-    memory, reason = Memory.parse(view["private_metadata"]), FormValues.of(view).values.get("reason", "")
+    metadata, reason = (
+        FormMetadata.parse(view["private_metadata"]),
+        FormValues.of(view).values.get("reason", ""),
+    )
     if not reason.strip():
         return
-    card = card_at(services, memory.channel, str(memory.thread_ts), memory.about)
-    keep_feedback(
-        services.home, services.clock(), body["user"]["id"], memory.about, False, card, reason[:1000]
+    card = card_at(services, metadata.channel, str(metadata.thread_ts), metadata.about)
+    record_feedback(
+        services.home, services.clock(), body["user"]["id"], metadata.about, False, card, reason[:1000]
     )
 
 
 def on_ask_about_message(services: Services, ack: Ack, shortcut: Shortcut, client: WebClient) -> None:
-    """The message is the question; the answer stands in its thread."""
+    """Answers the message of a shortcut in its thread."""
     ack()
     message, channel = shortcut["message"], shortcut["channel"]["id"]
     thread_ts = message.get("thread_ts") or message["ts"]
@@ -193,9 +198,9 @@ def on_ask_about_message(services: Services, ack: Ack, shortcut: Shortcut, clien
 
 
 def open_reason(
-    client: WebClient, trigger_id: str, callback_id: str, title: str, label: str, memory: Memory
+    client: WebClient, trigger_id: str, callback_id: str, title: str, label: str, metadata: FormMetadata
 ) -> None:
-    view = reason_modal(callback_id, title, label, memory, optional=callback_id == "feedback_reason")
+    view = reason_modal(callback_id, title, label, metadata, optional=callback_id == "feedback_reason")
     client.views_open(trigger_id=trigger_id, view=validate_view(view))
 
 
@@ -205,7 +210,7 @@ def on_why(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
     client.views_open(trigger_id=body["trigger_id"], view=validate_view(view))
 
 
-def on_change(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
+def on_would_change(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
     ack()
     view = change_modal(_card_of(services, body).reply)
     client.views_open(trigger_id=body["trigger_id"], view=validate_view(view))
@@ -223,9 +228,9 @@ def on_cite(services: Services, ack: Ack, body: Body, action: Body, client: WebC
 
 
 def on_follow_up(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
-    """A pressed option is a reply in the thread, under the presser's name; the first press counts."""
+    """Posts the pressed option as a reply under the person's name and answers it; only the first press counts."""
     ack()
-    channel, thread_ts, ts = message_place(body)
+    channel, thread_ts, ts = message_address(body)
     card = card_at(services, channel, thread_ts, ts)
     follow_up = card.reply.follow_up
     number = int(action["action_id"].partition(":")[2])
@@ -240,11 +245,11 @@ def on_follow_up(services: Services, ack: Ack, body: Body, action: Body, client:
 
 
 def on_feedback(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
-    """Keeps the thumb at once; a thumb down asks why, and may be left unanswered."""
+    """Stores the thumb at once; a thumb down opens an optional form for the reason."""
     ack()
-    channel, thread_ts, ts = message_place(body)
+    channel, thread_ts, ts = message_address(body)
     good = action.get("value") == "good"
-    keep_feedback(
+    record_feedback(
         services.home,
         services.clock(),
         body["user"]["id"],
@@ -253,16 +258,16 @@ def on_feedback(services: Services, ack: Ack, body: Body, action: Body, client: 
         card_at(services, channel, thread_ts, ts),
     )
     if not good:
-        memory = Memory(channel, thread_ts, ts)
+        metadata = FormMetadata(channel, thread_ts, ts)
         label = "What was wrong or missing?"
-        open_reason(client, body["trigger_id"], "feedback_reason", "Thank you", label, memory)
+        open_reason(client, body["trigger_id"], "feedback_reason", "Thank you", label, metadata)
 
 
 def _card_of(services: Services, body: Body) -> Card:
-    return card_at(services, *message_place(body))
+    return card_at(services, *message_address(body))
 
 
-ASKED = "I am answering in our direct messages: open *Messages* beside *Home*. It takes some seconds."
+ASKED_TEXT = "I am answering in our direct messages: open *Messages* beside *Home*. It takes some seconds."
 HELP = (
     "*Should we train a model?* Tell me what the model shall do and what goes wrong today, with numbers where "
     "you have them:\n• `/should-i-train our help center changes every week, should we fine-tune on it?`\n"
@@ -275,9 +280,9 @@ HELP = (
 def on_should_i_train(
     services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond
 ) -> None:
-    """Puts the question in the channel under the asker's name and answers it in its thread; or measures; or helps."""
+    """Posts the question under the asker's name and answers it in its thread; also handles `measure` and help."""
     words = question_of(command.get("text", ""))
-    if measure.is_order(services, words, command["channel_id"]):
+    if measure.is_measure_command(services, words, command["channel_id"]):
         measure.on_command(services, ack, command, client, respond)
         return
     ack()
@@ -292,7 +297,7 @@ def on_should_i_train(
 def ask_in_channel(
     services: Services, client: WebClient, text: str, user: str, team: str, channel: str
 ) -> None:
-    """Puts a checked question under the asker's name; its answer stands in the thread."""
+    """Posts a checked question under the asker's name and queues its answer in the thread."""
     person = services.users.person(user)
     line = f"🙋 *{escape(person.name)}* asks: {escape(one_line(text, 3000))}"
     message = client.chat_postMessage(channel=channel, text=line, unfurl_links=False, unfurl_media=False)
@@ -300,17 +305,17 @@ def ask_in_channel(
 
 
 def on_home_ask(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
-    """The button in home: a form for the question, with some to try."""
+    """Handles home's button: opens the form for a question, with examples."""
     ack()
-    channel = _direct_channel(client, body)
+    channel = open_direct_channel(client, body)
     check_asker(services, body["user"]["id"], channel)
-    view = validate_view(ask_modal(Memory(channel), PROMPTS))
+    view = validate_view(ask_modal(FormMetadata(channel), PROMPTS))
     client.views_open(trigger_id=body["trigger_id"], view=view)
 
 
 def on_ask_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
-    """The question goes to the person's own conversation with the bot, where the answer stands in its thread."""
-    memory, values = Memory.parse(view["private_metadata"]), FormValues.of(view).values
+    """Posts the form's question in the person's direct messages and answers it there."""
+    metadata, values = FormMetadata.parse(view["private_metadata"]), FormValues.of(view).values
     number = values.get("example", "")
     offer = PROMPTS[int(number)]["message"] if number.isdecimal() and int(number) < len(PROMPTS) else ""
     try:
@@ -318,7 +323,7 @@ def on_ask_form(services: Services, ack: Ack, body: Body, view: View, client: We
     except BotError as wrong:
         ack(response_action="errors", errors={"question": str(wrong)[:300]})
         return
-    ack(response_action="update", view=validate_view(note_modal("Ask", ASKED)))
-    with PrivateFailure(client, memory, body):
-        check_asker(services, body["user"]["id"], memory.channel)
-        ask_in_channel(services, client, text, body["user"]["id"], team_of(body), memory.channel)
+    ack(response_action="update", view=validate_view(note_modal("Ask", ASKED_TEXT)))
+    with PrivateErrorReport(client, metadata, body):
+        check_asker(services, body["user"]["id"], metadata.channel)
+        ask_in_channel(services, client, text, body["user"]["id"], team_of(body), metadata.channel)

@@ -1,4 +1,4 @@
-"""`/datasets remove` asks first, takes a dataset away for a day in which it can be brought back, then for good."""
+"""`/datasets remove`: asks first, hides a dataset for a day in which it can be restored, then erases it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
 from bot.errors import BotError
-from bot.slack.failures import guard, tell_privately
-from bot.slack.payload import Body, Command, where
+from bot.slack.failures import send_direct_message, wrap_listener
+from bot.slack.payload import Body, Command, origin_of
 from bot.slack.services import Services, models_trained_on
 from bot.slack.teams import Teams
 from bot.slack.ui.blocks import Block, actions, button, section
@@ -18,20 +18,20 @@ from finetune.data.card import Card
 
 
 def register(app: App, teams: Teams) -> None:
-    """The command (ahead of its other texts), the button that removes, the button that brings back."""
-    app.command("/datasets", matchers=[is_remove_order])(guard(teams, on_command))
-    app.action("dataset_remove")(guard(teams, on_dataset_remove))
-    app.action("dataset_undo")(guard(teams, on_dataset_undo))
+    """Registers the sub-command (before the others of `/datasets`) and the buttons to remove and to restore."""
+    app.command("/datasets", matchers=[is_remove_command])(wrap_listener(teams, on_command))
+    app.action("dataset_remove")(wrap_listener(teams, on_dataset_remove))
+    app.action("dataset_undo")(wrap_listener(teams, on_dataset_undo))
 
 
-def is_remove_order(command: Command) -> bool:
+def is_remove_command(command: Command) -> bool:
     """Whether the command's text names a dataset to remove."""
     words = question_of(str(command.get("text") or "")).lower().split()
     return words[:1] == ["remove"] and len(words) == 2
 
 
 def on_command(services: Services, ack: Ack, command: Command, respond: Respond) -> None:
-    """Asks before anything goes."""
+    """Asks for confirmation before a removal."""
     ack()
     name = question_of(command["text"]).split()[1]
     person = services.users.person(command["user_id"])
@@ -40,7 +40,7 @@ def on_command(services: Services, ack: Ack, command: Command, respond: Respond)
 
 
 def removable(services: Services, name: str, person: Person, channel: str) -> Card:
-    """The dataset, if this person may remove it: whoever added it, or an admin."""
+    """The dataset, if this person may remove it: its owner, or an admin."""
     admin = services.permissions.is_admin(person)
     card = services.datasets.get(name.strip("`"), None if admin else services.scopes(channel))
     if card.added_by != person.id and not admin:
@@ -49,7 +49,7 @@ def removable(services: Services, name: str, person: Person, channel: str) -> Ca
 
 
 def removal_question(services: Services, card: Card) -> list[Block]:
-    """What would go, what stays and what is trained on it, with the button that does it."""
+    """The question: what is removed, what stays, which models were trained on it, and the button."""
     text = (
         f"Remove *{escape(card.name)}* (every version, {card.rows:,} tickets)? Nobody sees it from then on. It can be "
         f"brought back for a day; then its tickets are erased.{models_line(services, card.name)}"
@@ -61,7 +61,7 @@ def removal_question(services: Services, card: Card) -> list[Block]:
 
 
 def models_line(services: Services, name: str) -> str:
-    """The models whose weights saw any version's tickets; empty where there are none."""
+    """The line on models that were trained on any version; "" without any."""
     models_of = models_trained_on(services.ledger)
     digests = {card.digest for card in services.datasets.versions(name)}
     models = sorted({model for digest in digests for model in models_of(digest)})
@@ -72,7 +72,7 @@ def models_line(services: Services, name: str) -> str:
 def remove_dataset(
     services: Services, client: WebClient, name: str, person: Person, channel: str
 ) -> list[Block]:
-    """Takes a dataset away for a day, then for good; what to say, with the button that brings it back."""
+    """Hides a dataset for a day, after which it is erased; returns the confirmation with the Undo button."""
     card = removable(services, name, person, channel)
     models = models_line(services, card.name)
     removal = services.datasets.removals.hide(card.name)
@@ -82,15 +82,15 @@ def remove_dataset(
     )
     undo = actions([button("Undo", "dataset_undo", removal.key)], block_id="undo")
     if card.added_by != person.id and card.added_by.startswith(("U", "W")):
-        tell = f"{escape(person.name)}, an admin, removed your dataset. {text}"
-        tell_privately(client, card.added_by, tell, [section(tell), undo])
+        owner_text = f"{escape(person.name)}, an admin, removed your dataset. {text}"
+        send_direct_message(client, card.added_by, owner_text, [section(owner_text), undo])
     return [section(text), undo]
 
 
 def on_dataset_undo(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
-    """Brings a removed dataset back, for whoever added it and admins."""
+    """Restores a removed dataset, for its owner and admins."""
     ack()
-    key, person = str(action.get("value")), services.users.person(where(body)[1])
+    key, person = str(action.get("value")), services.users.person(origin_of(body)[1])
     removal = services.datasets.removals.absence(key)
     if removal is None:
         raise BotError("This removal cannot be undone any more. Add the file again.")
@@ -104,10 +104,10 @@ def on_dataset_undo(services: Services, ack: Ack, body: Body, action: Body, resp
 def on_dataset_remove(
     services: Services, ack: Ack, body: Body, action: Body, client: WebClient, respond: Respond
 ) -> None:
-    """Removes it: both the list's button and the question of the command have asked before."""
+    """Removes the dataset, after the confirmation of the list or the command."""
     ack()
-    channel, user, _ = where(body)
+    channel, user, _ = origin_of(body)
     person, name = services.users.person(user), str(action.get("value"))
     blocks = remove_dataset(services, client, name, person, channel)
-    is_answer = action.get("block_id") == "removal"  # the question gives way to what was done
+    is_answer = action.get("block_id") == "removal"  # replaces the question
     respond(text=f"{name} is removed.", blocks=blocks, response_type="ephemeral", replace_original=is_answer)

@@ -1,7 +1,7 @@
-"""Repairing a dataset in Slack: `/datasets repair NAME` and the button on its card open a form for one person.
+"""Repairs a dataset in Slack: `/datasets repair NAME` and the card's button open a form for one person.
 
-Each answer makes the next version (finetune/data/repair_desk.py) and can be taken back; whoever added the dataset and
-admins may answer. Tickets are quoted in the form alone.
+Each decision makes a new version (finetune/data/repair_desk.py) and can be undone; the dataset's owner and admins may
+decide. Only the form quotes tickets.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from slack_sdk import WebClient
 
 from bot.errors import BotError
 from bot.slack.delivery.label_check import check_labels
-from bot.slack.failures import advice, apologise, guard, tell_privately
-from bot.slack.payload import Body, Command, where
+from bot.slack.failures import error_text, send_direct_message, send_error, wrap_listener
+from bot.slack.payload import Body, Command, origin_of
 from bot.slack.services import Services
 from bot.slack.teams import Teams
 from bot.slack.ui.blocks import section
 from bot.slack.ui.escape import escape, one_line, question_of
-from bot.slack.ui.forms import Memory
+from bot.slack.ui.forms import FormMetadata
 from bot.slack.ui.limits import validate_view
 from bot.slack.ui.repair_page import repair_view, waiting_view
 from bot.slack.users import Person
@@ -34,68 +34,68 @@ from finetune.data.repair import Decision, Repairs, decision_line
 from finetune.data.repair_desk import DECIDED, Decider, Inspection
 from finetune.data.ticket import DatasetError
 
-LARGE = 20_000  # rows from which on an answer takes seconds, so that the form says that it works
-INSPECTIONS = 4
-TELL_AGAIN = timedelta(days=1)
+LARGE_ROWS = 20_000  # from this many rows a decision takes seconds, and the form shows a waiting text
+CACHE_SIZE = 4
+OWNER_NOTICE_INTERVAL = timedelta(days=1)
 
 
-class Inspections:
-    """What there is to decide about the versions that people are at now, so that "Next" reads no rows.
+class InspectionCache:
+    """The inspections of the datasets under repair, so that "Next" reads no rows.
 
-    All teams share the places, never an inspection: it is kept under its team's home.
+    All teams share the cache but no inspection: the key holds the team's home.
     """
 
     def __init__(self) -> None:
         self._inspections: OrderedDict[str, Inspection] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, services: Services, card: Card, anew: bool = False) -> Inspection:
-        """The open questions of a version; read `anew` where somebody asks to look again."""
+    def get(self, services: Services, card: Card, refresh: bool = False) -> Inspection:
+        """The inspection of a version; `refresh` reads the rows again."""
         key = f"{services.home} {card.digest} {card.repairs}"
         with self._lock:
-            inspection = None if anew else self._inspections.get(key)
+            inspection = None if refresh else self._inspections.get(key)
         inspection = inspection or services.datasets.repairs.inspect(card)
         with self._lock:
             self._inspections[key] = inspection
             self._inspections.move_to_end(key)
-            while len(self._inspections) > INSPECTIONS:
+            while len(self._inspections) > CACHE_SIZE:
                 self._inspections.popitem(last=False)
         return inspection
 
 
 @dataclass(frozen=True)
 class Form:
-    """The open form: whose, where it is, what about."""
+    """An open form: its view, metadata and person."""
 
     client: WebClient
     view_id: str
-    memory: Memory
+    metadata: FormMetadata
     person: Person
 
     def show(self, inspection: Inspection, after: str = "", notice: str = "") -> None:
-        """The question after this one in the form."""
-        view = repair_view(inspection, self.memory, after, notice)
+        """Shows the question that follows `after` in the form."""
+        view = repair_view(inspection, self.metadata, after, notice)
         self.client.views_update(view_id=self.view_id, view=validate_view(view))
 
 
 def register(app: App, teams: Teams) -> None:
-    """The command (ahead of its other texts), the button of a card, the buttons of the form."""
-    inspections = Inspections()
-    app.command("/datasets", matchers=[is_repair_order])(
-        guard(teams, partial(on_command, inspections=inspections))
+    """Registers the sub-command (before the others of `/datasets`), the card's button, and the form's buttons."""
+    inspections = InspectionCache()
+    app.command("/datasets", matchers=[is_repair_command])(
+        wrap_listener(teams, partial(on_command, inspections=inspections))
     )
-    app.action("dataset_repair")(guard(teams, partial(on_button, inspections=inspections)))
-    app.action(re.compile("^repair:"))(guard(teams, partial(on_choice, inspections=inspections)))
+    app.action("dataset_repair")(wrap_listener(teams, partial(on_button, inspections=inspections)))
+    app.action(re.compile("^repair:"))(wrap_listener(teams, partial(on_choice, inspections=inspections)))
 
 
-def is_repair_order(command: Command) -> bool:
+def is_repair_command(command: Command) -> bool:
     """Whether the command's text names a dataset to repair."""
     words = question_of(str(command.get("text") or "")).lower().split()
     return words[:1] == ["repair"] and len(words) == 2
 
 
 def repairable(services: Services, name: str, person: Person, channel: str) -> Card:
-    """The newest version of the dataset, if this person may repair it: whoever added it, or an admin."""
+    """The newest version of the dataset, if this person may repair it: its owner, or an admin."""
     admin = services.permissions.is_admin(person)
     card = services.datasets.get(name.strip("`"), None if admin else services.scopes(channel))
     if denial := services.permissions.denies_repair(person, card.name, card.added_by):
@@ -107,113 +107,113 @@ def repairable(services: Services, name: str, person: Person, channel: str) -> C
 
 
 def on_command(
-    services: Services, ack: Ack, command: Command, client: WebClient, *, inspections: Inspections
+    services: Services, ack: Ack, command: Command, client: WebClient, *, inspections: InspectionCache
 ) -> None:
-    """Opens the form for the dataset that is named."""
+    """Opens the form for the named dataset."""
     ack()
     name, user = question_of(command["text"]).split()[1], command["user_id"]
     _open(services, client, (name, user, command["channel_id"], command["trigger_id"]), inspections)
 
 
 def on_button(
-    services: Services, ack: Ack, body: Body, action: Body, client: WebClient, *, inspections: Inspections
+    services: Services, ack: Ack, body: Body, action: Body, client: WebClient, *, inspections: InspectionCache
 ) -> None:
     """Opens the form for the dataset of the card."""
     ack()
-    channel, user, _ = where(body)
+    channel, user, _ = origin_of(body)
     _open(services, client, (str(action.get("value")), user, channel, body["trigger_id"]), inspections)
 
 
 def _open(
-    services: Services, client: WebClient, order: tuple[str, str, str, str], inspections: Inspections
+    services: Services, client: WebClient, order: tuple[str, str, str, str], inspections: InspectionCache
 ) -> None:
     name, user, channel, trigger = order
     person = services.users.person(user)
     card = repairable(services, name, person, channel)
-    memory = Memory(channel, None, card.name)
-    answer = client.views_open(trigger_id=trigger, view=validate_view(waiting_view(card, memory)))
-    form = Form(client, str(answer["view"]["id"]), memory, person)
-    _queue(services, form, lambda: form.show(inspections.of(services, card)))
+    metadata = FormMetadata(channel, None, card.name)
+    answer = client.views_open(trigger_id=trigger, view=validate_view(waiting_view(card, metadata)))
+    form = Form(client, str(answer["view"]["id"]), metadata, person)
+    _queue(services, form, lambda: form.show(inspections.get(services, card)))
 
 
 def on_choice(
-    services: Services, ack: Ack, body: Body, action: Body, client: WebClient, *, inspections: Inspections
+    services: Services, ack: Ack, body: Body, action: Body, client: WebClient, *, inspections: InspectionCache
 ) -> None:
-    """An answer, "Next", "Undo" or one of the checks; the right is looked at anew."""
+    """Handles a decision, "Next", "Undo" and the checks, after a permission check."""
     ack()
-    person = services.users.person(where(body)[1])
-    memory = Memory.parse(body["view"]["private_metadata"])
-    card = repairable(services, memory.about, person, memory.channel)
-    form = Form(client, str(body["view"]["id"]), memory, person)
+    person = services.users.person(origin_of(body)[1])
+    metadata = FormMetadata.parse(body["view"]["private_metadata"])
+    card = repairable(services, metadata.about, person, metadata.channel)
+    form = Form(client, str(body["view"]["id"]), metadata, person)
     choice, value = str(action["action_id"]).partition(":")[2], str(action.get("value") or "")
     if choice == "check":
-        check_labels(services, client, card, person, memory.channel)
+        check_labels(services, client, card, person, metadata.channel)
         notice = "🔎 A model is looking at the labels. I will tell you when it has; then press *Look again*."
-        _queue(services, form, lambda: form.show(inspections.of(services, card), notice=notice))
+        _queue(services, form, lambda: form.show(inspections.get(services, card), notice=notice))
         return
-    if card.rows > LARGE and choice not in ("next", "again"):
-        client.views_update(view_id=form.view_id, view=validate_view(waiting_view(card, memory)))
+    if card.rows > LARGE_ROWS and choice not in ("next", "again"):
+        client.views_update(view_id=form.view_id, view=validate_view(waiting_view(card, metadata)))
     steps: dict[str, Callable[[], None]] = {
-        "next": lambda: form.show(inspections.of(services, card), value),
-        "again": lambda: form.show(inspections.of(services, card, anew=True)),
+        "next": lambda: form.show(inspections.get(services, card), value),
+        "again": lambda: form.show(inspections.get(services, card, refresh=True)),
         "undo": lambda: _undo(services, form, value, inspections),
     }
     _queue(services, form, steps.get(choice, lambda: _decide(services, form, choice, value, inspections)))
 
 
 def _queue(services: Services, form: Form, step: Callable[[], None]) -> None:
-    """One step after another for a dataset; what goes wrong is told to the person."""
+    """Queues a step of the dataset's repair; shows errors to the person."""
 
     def work(_stop: threading.Event) -> None:
         try:
             step()
         except Exception as error:  # the edge: this thread has no caller to tell
-            apologise(form.client, error, form.memory.channel, form.person.id)
+            send_error(form.client, error, form.metadata.channel, form.person.id)
 
-    services.thread_queue.submit(("repair", form.memory.about), work)
+    services.thread_queue.submit(("repair", form.metadata.about), work)
 
 
-def _decide(services: Services, form: Form, choice: str, value: str, inspections: Inspections) -> None:
-    """The person's answer to a question that is still open; then the next one."""
+def _decide(services: Services, form: Form, choice: str, value: str, inspections: InspectionCache) -> None:
+    """Stores the decision on an open question, then shows the next question."""
     id, _, place = value.partition(":")
-    card = services.datasets.get(form.memory.about)
-    questions = inspections.of(services, card).questions
+    card = services.datasets.get(form.metadata.about)
+    questions = inspections.get(services, card).questions
     at = next((at for at, one in enumerate(questions) if one.id == id), None)
     if at is None:
-        form.show(inspections.of(services, card), notice=f"ℹ️ {DECIDED}")
+        form.show(inspections.get(services, card), notice=f"ℹ️ {DECIDED}")
         return
     before = questions[at - 1].id if at else ""
     try:
         draft = questions[at].draft(f"only:{place}" if choice == "only" else choice)
         new = services.datasets.repairs.decide(card.name, draft, Decider(form.person.id, form.person.name))
     except DatasetError as error:
-        form.show(inspections.of(services, card), before, f"⚠️ {advice(error)}")
+        form.show(inspections.get(services, card), before, f"⚠️ {error_text(error)}")
         return
     decision = Repairs.from_json(new.repairs, new.digest).decisions[-1]
     version = f": version {new.version}" if new.version != card.version else ""
     notice = f"✅ {escape(one_line(decision_line(decision), 240))}{version}"
-    form.show(inspections.of(services, new), before, notice)
+    form.show(inspections.get(services, new), before, notice)
     _tell_owner(services, form, new, decision)
 
 
-def _undo(services: Services, form: Form, value: str, inspections: Inspections) -> None:
-    """Takes a decision back; its question comes again."""
-    card = services.datasets.get(form.memory.about)
+def _undo(services: Services, form: Form, value: str, inspections: InspectionCache) -> None:
+    """Undoes a decision; its question is open again."""
+    card = services.datasets.get(form.metadata.about)
     number = int(value) if value.isdigit() else 0
     try:
         new = services.datasets.repairs.undo(card.name, number, Decider(form.person.id, form.person.name))
         notice = f"↩️ Decision {number} is taken back: version {new.version}"
     except DatasetError as error:
-        new, notice = card, f"⚠️ {advice(error)}"
-    form.show(inspections.of(services, new), notice=notice)
+        new, notice = card, f"⚠️ {error_text(error)}"
+    form.show(inspections.get(services, new), notice=notice)
 
 
 def _tell_owner(services: Services, form: Form, card: Card, decision: Decision) -> None:
-    """Whoever added the dataset hears of an admin's repairs, once a day and without a ticket's words."""
+    """Tells the dataset's owner of an admin's repairs, once a day and without ticket texts."""
     owner, decisions = card.added_by, Repairs.from_json(card.repairs, card.digest).decisions
     if owner == form.person.id or not owner.startswith(("U", "W")):
         return
-    since = datetime.fromtimestamp(services.clock(), UTC) - TELL_AGAIN
+    since = datetime.fromtimestamp(services.clock(), UTC) - OWNER_NOTICE_INTERVAL
     earlier = (one for one in decisions if one.number < decision.number and one.by == form.person.id)
     if any(datetime.fromisoformat(one.at) >= since for one in earlier):
         return
@@ -222,4 +222,4 @@ def _tell_owner(services: Services, form: Form, card: Card, decision: Decision) 
         f"{escape(one_line(decision_line(decision), 240))}. `/datasets repair {escape(card.name)}` shows every decision and "
         "takes it back."
     )
-    tell_privately(form.client, owner, text, [section(text)])
+    send_direct_message(form.client, owner, text, [section(text)])

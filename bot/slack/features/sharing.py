@@ -1,5 +1,6 @@
-"""Who sees a document or a dataset is its owner's act: `/docs share` and `/datasets share` ask first, tell the owner, and
-can be taken back for a day. Admins may as well; nobody else.
+"""`/docs share` and `/datasets share`: changes who sees a document or dataset.
+
+Only the owner and admins may change it. The bot asks first, tells the owner, and offers Undo for a day.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
 from bot.errors import BotError, OldButton
-from bot.slack.failures import guard, tell_privately
-from bot.slack.payload import Body, Command, where
+from bot.slack.failures import send_direct_message, wrap_listener
+from bot.slack.payload import Body, Command, origin_of
 from bot.slack.services import Services, scopes_of
 from bot.slack.teams import Teams
 from bot.slack.ui.blocks import Block, actions, button, section
@@ -30,8 +31,8 @@ USAGE = {
 
 
 @dataclass(frozen=True)
-class Thing:
-    """A document or dataset: `size` in words, `owner` the user id of whoever added it ("" where nobody was noted)."""
+class SharedItem:
+    """A document or dataset: `size` as text, `owner` the user id of its owner ("" when unknown)."""
 
     kind: str
     key: str
@@ -42,26 +43,26 @@ class Thing:
 
 
 def register(app: App, teams: Teams) -> None:
-    """Both commands (ahead of their other texts), the button that shares, the button that takes it back."""
-    app.command("/docs", matchers=[is_share_order])(guard(teams, on_docs_share))
-    app.command("/datasets", matchers=[is_share_order])(guard(teams, on_datasets_share))
-    app.action("share_do")(guard(teams, on_share))
-    app.action("share_undo")(guard(teams, on_undo))
+    """Registers both sub-commands (before the others of their commands) and the buttons to share and to undo."""
+    app.command("/docs", matchers=[is_share_command])(wrap_listener(teams, on_docs_share))
+    app.command("/datasets", matchers=[is_share_command])(wrap_listener(teams, on_datasets_share))
+    app.action("share_do")(wrap_listener(teams, on_share))
+    app.action("share_undo")(wrap_listener(teams, on_undo))
 
 
-def is_share_order(command: Command) -> bool:
+def is_share_command(command: Command) -> bool:
     """Whether the command's text begins with `share`."""
     return question_of(str(command.get("text") or "")).lower().split()[:1] == ["share"]
 
 
 def on_docs_share(services: Services, ack: Ack, command: Command, respond: Respond) -> None:
-    """Asks whether this document shall be seen by others."""
+    """Asks for confirmation to share a document."""
     ack()
     _ask(services, "document", command, respond)
 
 
 def on_datasets_share(services: Services, ack: Ack, command: Command, respond: Respond) -> None:
-    """Asks whether this dataset shall be seen by others."""
+    """Asks for confirmation to share a dataset."""
     ack()
     _ask(services, "dataset", command, respond)
 
@@ -71,27 +72,27 @@ def _ask(services: Services, kind: str, command: Command, respond: Respond) -> N
     if len(words) != 2 or words[1].lower() not in CHOICES:
         raise BotError(USAGE[kind])
     channel, choice = command["channel_id"], words[1].lower()
-    thing = find_thing(services, kind, words[0], services.scopes(channel))
-    check_owner(services, thing, services.users.person(command["user_id"]))
-    blocks = question(thing, choice, channel)
-    respond(text=f"Who may see {thing.title}?", blocks=validate_message(blocks), response_type="ephemeral")
+    item = find_item(services, kind, words[0], services.scopes(channel))
+    check_owner(services, item, services.users.person(command["user_id"]))
+    blocks = question(item, choice, channel)
+    respond(text=f"Who may see {item.title}?", blocks=validate_message(blocks), response_type="ephemeral")
 
 
-def question(thing: Thing, choice: str, channel: str) -> list[Block]:
-    """The confirmation: what it is, who sees it now and who will."""
+def question(item: SharedItem, choice: str, channel: str) -> list[Block]:
+    """The question: the item, who sees it now, who will see it, and the button."""
     scopes = scopes_of(CHOICES[choice], channel)
     text = (
-        f"*{escape(one_line(thing.title, 120))}* ({thing.size})\n• now it is seen by {readers(thing.scopes)}\n"
-        f"• then it is seen by {readers(scopes)}: answers there may quote it"
+        f"*{escape(one_line(item.title, 120))}* ({item.size})\n• now it is seen by {readers_text(item.scopes)}\n"
+        f"• then it is seen by {readers_text(scopes)}: answers there may quote it"
     )
-    text += ", jobs there may train on it." if thing.kind == "dataset" else "."
+    text += ", jobs there may train on it." if item.kind == "dataset" else "."
     label = "Let everyone see it" if choice == "everyone" else "This channel only"
-    share = button(label, "share_do", f"{thing.kind}:{thing.key}:{choice}", style="primary")
+    share = button(label, "share_do", f"{item.kind}:{item.key}:{choice}", style="primary")
     return [section(text), actions([share], block_id="share")]
 
 
-def readers(scopes: frozenset[str]) -> str:
-    """Who sees what has these scopes, in words."""
+def readers_text(scopes: frozenset[str]) -> str:
+    """The audience of these scopes as text."""
     if "workspace" in scopes:
         return "every member of this workspace, in every channel"
     channels = sorted(scope.partition(":")[2] for scope in scopes)
@@ -100,64 +101,62 @@ def readers(scopes: frozenset[str]) -> str:
     )
 
 
-def find_thing(services: Services, kind: str, key: str, scopes: frozenset[str] | None) -> Thing:
-    """The document or dataset that readers of `scopes` may see (None: any)."""
+def find_item(services: Services, kind: str, key: str, scopes: frozenset[str] | None) -> SharedItem:
+    """The document or dataset that is visible in `scopes` (None: in any)."""
     key = key.strip("`")
     if kind == "dataset":
         card = services.datasets.get(key, scopes)
-        return Thing(
+        return SharedItem(
             kind, card.name, card.name, f"{card.rows:,} tickets", card.added_by, frozenset(card.scopes)
         )
     for document in services.index.documents(scopes):
         if document.id == key and document.root != "guide":
             by = owner(services.ledger.engine, "document", document.id)
             title = document.title or document.source
-            return Thing(kind, key, title, f"{document.chunks} passages", by, frozenset(document.scopes))
+            return SharedItem(kind, key, title, f"{document.chunks} passages", by, frozenset(document.scopes))
     raise BotError("There is no such document here. `/docs` lists them with their ids.")
 
 
-def check_owner(services: Services, thing: Thing, person: Person) -> None:
-    """BotError, with whom to ask, unless this person added it or is an admin."""
-    if person.id == thing.owner or services.permissions.is_admin(person):
+def check_owner(services: Services, item: SharedItem, person: Person) -> None:
+    """Raises BotError, with a contact, unless this person is the owner or an admin."""
+    if person.id == item.owner or services.permissions.is_admin(person):
         return
-    whom = (
-        f"<@{thing.owner}>, who added it, or an admin" if thing.owner.startswith(("U", "W")) else "an admin"
-    )
-    raise BotError(f"Who sees this {thing.kind} is decided by {whom}. Ask them.")
+    whom = f"<@{item.owner}>, who added it, or an admin" if item.owner.startswith(("U", "W")) else "an admin"
+    raise BotError(f"Who sees this {item.kind} is decided by {whom}. Ask them.")
 
 
 def on_share(
     services: Services, ack: Ack, body: Body, action: Body, client: WebClient, respond: Respond
 ) -> None:
-    """Shares after the question; the right is checked again, the owner is told, and it can be taken back."""
+    """Changes the audience after the confirmation and a permission check; tells the owner and offers Undo."""
     ack()
-    channel, user, _ = where(body)
+    channel, user, _ = origin_of(body)
     kind, _, rest = str(action.get("value")).partition(":")
     key, _, choice = rest.rpartition(":")
     if kind not in USAGE or choice not in CHOICES:
         raise OldButton(USAGE["document"])
     person = services.users.person(user)
-    thing = find_thing(services, kind, key, services.scopes(channel))
-    check_owner(services, thing, person)
+    item = find_item(services, kind, key, services.scopes(channel))
+    check_owner(services, item, person)
     scopes = scopes_of(CHOICES[choice], channel)
-    change = {"kind": kind, "key": thing.key, "scopes": sorted(thing.scopes), "owner": thing.owner}
+    change = {"kind": kind, "key": item.key, "scopes": sorted(item.scopes), "owner": item.owner}
     undo = keep_undo(services.ledger.engine, UNDO, change, user, services.clock())
-    set_scopes(services, kind, thing.key, scopes)
-    text = f"*{escape(one_line(thing.title, 120))}* is now seen by {readers(scopes)}."
+    set_scopes(services, kind, item.key, scopes)
+    text = f"*{escape(one_line(item.title, 120))}* is now seen by {readers_text(scopes)}."
     blocks = [section(text), undo_button(undo)]
     respond(text=text, blocks=blocks, replace_original=True)
-    if thing.owner != user and thing.owner.startswith(("U", "W")):
-        tell = f"{escape(person.name)}, an admin, changed who sees your {kind}: {text}"
-        tell_privately(client, thing.owner, tell, [section(tell), undo_button(undo)])
+    if item.owner != user and item.owner.startswith(("U", "W")):
+        owner_text = f"{escape(person.name)}, an admin, changed who sees your {kind}: {text}"
+        send_direct_message(client, item.owner, owner_text, [section(owner_text), undo_button(undo)])
 
 
 def undo_button(undo: str) -> Block:
-    """The one button that takes it back."""
+    """The Undo button."""
     return actions([button("Undo", "share_undo", undo)], block_id="undo")
 
 
 def set_scopes(services: Services, kind: str, key: str, scopes: frozenset[str]) -> None:
-    """Lets exactly these scopes see it."""
+    """Sets the scopes of the item."""
     change: dict[str, Callable[[str, frozenset[str]], object]] = {
         "document": services.index.share,
         "dataset": services.datasets.share,
@@ -166,13 +165,13 @@ def set_scopes(services: Services, kind: str, key: str, scopes: frozenset[str]) 
 
 
 def on_undo(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
-    """Puts back who saw it before: for the owner, admins, and nobody else; once, for a day."""
+    """Restores the earlier audience: for the owner and admins, once, within a day."""
     ack()
     engine, now = services.ledger.engine, services.clock()
     undo = find_undo(engine, str(action.get("value")), UNDO, now)
-    thing = find_thing(services, undo.body["kind"], undo.body["key"], None)
-    check_owner(services, thing, services.users.person(where(body)[1]))
+    item = find_item(services, undo.body["kind"], undo.body["key"], None)
+    check_owner(services, item, services.users.person(origin_of(body)[1]))
     if spend_undo(engine, undo.id, now):
-        set_scopes(services, thing.kind, thing.key, frozenset(undo.body["scopes"]))
-    text = f"Taken back: *{escape(one_line(thing.title, 120))}* is seen by {readers(frozenset(undo.body['scopes']))}."
+        set_scopes(services, item.kind, item.key, frozenset(undo.body["scopes"]))
+    text = f"Taken back: *{escape(one_line(item.title, 120))}* is seen by {readers_text(frozenset(undo.body['scopes']))}."
     respond(text=text, blocks=[section(text)], replace_original=True)

@@ -1,7 +1,7 @@
-"""The button "Try it" under a finished fine-tune: a ticket answered before and after, in the modal it was typed in.
+"""The button "Try it" below a finished fine-tune: answers one ticket before and after training, in the modal.
 
-The bot loads no model: a try is a small job of kind `try` in the ledger, signed onto the queue ahead of the
-trainings, and its answer is owed to the person like any report. Who closed the modal reads it in their messages.
+The bot loads no model: a trial is a small job of kind `try`, which goes to the front of the queue. Its answer goes
+through the outbox like a report; a person who closed the modal gets it as a direct message.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
 from bot.errors import BotError
-from bot.slack.failures import guard
+from bot.slack.failures import wrap_listener
 from bot.slack.launch import model_job
-from bot.slack.payload import Body, team_of, where
+from bot.slack.payload import Body, origin_of, team_of
 from bot.slack.services import Services
 from bot.slack.teams import Teams
-from bot.slack.ui.forms import FormValues, Memory
+from bot.slack.ui.forms import FormMetadata, FormValues
 from bot.slack.ui.limits import validate_view
 from bot.slack.ui.model_trials import LONGEST, try_modal, waiting_modal
 from finetune.errors import FinetuneError
@@ -24,33 +24,33 @@ from worker.jobs.records import Job, JobRequest
 from worker.jobs.states import END_STATES, State
 from worker.kinds.try_model import TRY
 
-AT_A_TIME = 3
+MOST_OPEN_TRIALS = 3
 
 
 def register(app: App, teams: Teams) -> None:
-    """The button and its form."""
-    app.action("job_try")(guard(teams, on_try))
-    app.view("try")(guard(teams, on_text))
+    """Registers the button and its form."""
+    app.action("job_try")(wrap_listener(teams, on_try))
+    app.view("try")(wrap_listener(teams, on_text))
 
 
 def on_try(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
     """Opens the form for a person who may see the job."""
     ack()
-    channel, user, _ = where(body)
+    channel, user, _ = origin_of(body)
     job = model_job(services, str(action.get("value")), user, channel)
-    view = try_modal(job, Memory(channel, None, job.id))
+    view = try_modal(job, FormMetadata(channel, None, job.id))
     client.views_open(trigger_id=body["trigger_id"], view=validate_view(view))
 
 
 def on_text(services: Services, ack: Ack, body: Body, view: Body) -> None:
-    """Accepts the ticket into the ledger, then shows that its answer is on the way; the right is checked again."""
-    memory, user = Memory.parse(view["private_metadata"]), str(body["user"]["id"])
+    """Submits the trial, after a permission check, and shows a waiting text in the form."""
+    metadata, user = FormMetadata.parse(view["private_metadata"]), str(body["user"]["id"])
     text = redact(FormValues.of(view).values.get("text", "").strip())[:LONGEST]
     try:
         if not text:
             raise BotError("Type a ticket first.")
-        job = model_job(services, memory.about, user, memory.channel)
-        _accept(services, job, text, memory.channel, (user, team_of(body)), view)
+        job = model_job(services, metadata.about, user, metadata.channel)
+        _submit_trial(services, job, text, metadata.channel, (user, team_of(body)), view)
     except (BotError, FinetuneError) as wrong:
         ack(response_action="errors", errors={"text": str(wrong)[:300]})
         return
@@ -58,11 +58,13 @@ def on_text(services: Services, ack: Ack, body: Body, view: Body) -> None:
     services.wake()
 
 
-def _accept(services: Services, job: Job, text: str, channel: str, who: tuple[str, str], view: Body) -> None:
-    """One small job of `who` (user, team); a form that Slack delivers twice is one."""
+def _submit_trial(
+    services: Services, job: Job, text: str, channel: str, who: tuple[str, str], view: Body
+) -> None:
+    """Submits the trial job of `who` (user, team); a form that Slack delivers twice is one job."""
     user, team = who
     waiting = services.ledger.jobs(set(State) - END_STATES, by=user, kind=TRY)
-    if len(waiting) >= AT_A_TIME and not any(one.spec.get("view") == view["id"] for one in waiting):
+    if len(waiting) >= MOST_OPEN_TRIALS and not any(one.spec.get("view") == view["id"] for one in waiting):
         raise BotError(f"{len(waiting)} of your tries still wait for their answers. Try again after them.")
     spec = {"model": job.id, "root": job.root, "text": text, "from": channel}
     spec |= {"view": view["id"], "hash": view["hash"]}

@@ -1,1 +1,1 @@
-"""Pure builders: values in, Block Kit out."""
+"""Pure builders of Block Kit from values."""

@@ -1,4 +1,4 @@
-"""Block Kit in small words: each function returns one plain dict; text given here is already escaped."""
+"""Builders of Block Kit elements: each function returns one plain dict; its texts must be escaped already."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Block = dict[str, Any]
 
 
 def mrkdwn(text: str) -> Block:
-    """Formatted text; `verbatim` keeps Slack from linking names and addresses found in it."""
+    """A mrkdwn text object; `verbatim` stops Slack from linking names and addresses in it."""
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
@@ -51,7 +51,7 @@ def link_button(label: str, url: str, action_id: str) -> Block:
 
 
 def confirm(title: str, text: str, yes: str, no: str, danger: bool = True) -> Block:
-    """The dialog that asks before a button acts."""
+    """A button's confirmation dialog."""
     dialog: Block = {"title": plain(title), "text": plain(text), "confirm": plain(yes), "deny": plain(no)}
     return dialog | {"style": "danger" if danger else "primary"}
 
@@ -78,7 +78,7 @@ def text_input(
 
 
 def number_input(action_id: str, initial: str = "", decimal: bool = False) -> Block:
-    """A number field without bounds of its own: our checks answer with a sentence on the field."""
+    """A number input without limits: our own checks report a sentence on the field."""
     element: Block = {"type": "number_input", "action_id": action_id, "is_decimal_allowed": decimal}
     return element | _without_none(initial_value=initial or None)
 
@@ -99,21 +99,21 @@ def field(
 def number_field(
     name: str, label: str, initial: str = "", *, hint: str = "", decimal: bool = False, optional: bool = False
 ) -> Block:
-    """A number's input block; both its ids are the form field's name."""
+    """An input block for a number; its block_id and action_id are the field's name."""
     return field(name, label, number_input(name, initial, decimal), hint, optional)
 
 
 def modal(
-    callback_id: str, title: str, blocks: Sequence[Block], submit: str | None = None, memory: str = ""
+    callback_id: str, title: str, blocks: Sequence[Block], submit: str | None = None, metadata: str = ""
 ) -> Block:
     view: Block = {"type": "modal", "callback_id": callback_id, "title": plain(title), "blocks": list(blocks)}
     submit_text = plain(submit) if submit else None
     closing = plain("Cancel" if submit else "Close")
-    return view | _without_none(submit=submit_text, private_metadata=memory or None) | {"close": closing}
+    return view | _without_none(submit=submit_text, private_metadata=metadata or None) | {"close": closing}
 
 
 def feedback(action_id: str) -> Block:
-    """Slack's own thumbs up and down under an answer."""
+    """Slack's feedback buttons (thumbs up and down)."""
     good = {"text": plain("Helpful"), "value": "good", "accessibility_label": "This answer helped"}
     bad = {"text": plain("Not helpful"), "value": "bad", "accessibility_label": "This answer did not help"}
     element: Block = {"type": "feedback_buttons", "action_id": action_id}

@@ -1,4 +1,4 @@
-"""The second form of adding tickets: which column is which, guessed and confirmed. Pure builder and reader."""
+"""The second form of adding tickets: the guessed columns, which the person confirms. Pure builder and reader."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot.errors import BotError
 from bot.slack.ui.blocks import Block, context, modal, option, section, select
 from bot.slack.ui.blocks import field as input_field
 from bot.slack.ui.escape import escape, one_line
-from bot.slack.ui.forms import ABOUT, CHANNEL
+from bot.slack.ui.forms import ABOUT_TEXT, CHANNEL_ID
 from bot.slack.ui.verdict_card import meter
 from finetune.data.store import check_name
 from finetune.data.ticket import DatasetError
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from finetune.data.reading import Preview
 
 NONE = "none"
-DAMAGED = "This form is damaged. Close it and add the file again."
-OFFERED = 99  # Slack's 100 options, less "none"
-ASKED = {
+DAMAGED_TEXT = "This form is damaged. Close it and add the file again."
+MOST_COLUMNS = 99  # Slack allows 100 options; one is "none"
+COLUMN_FIELDS = {
     "text": ("The ticket's text", "What a customer wrote."),
     "label": ("Queue or intent", "Where the ticket went: a model for triage learns this."),
     "answer": ("Answer", "To learn writing replies, choose it here and set the queue to none."),
     "customer": ("Customer", "All tickets of a customer stay on one side of the test."),
     "created_at": ("Date", "With dates the latest weeks become the test."),
 }
-WAYS = {
+SEVERAL_WAYS = {
     "first": "Take the first",
     "frequent": "Take the one in most rows",
     "leave-out": "Leave these rows out",
@@ -40,7 +40,7 @@ KINDS_OF_GUESS = {"name": "by their names", "content": "by what stands in them"}
 
 @dataclass(frozen=True)
 class Upload:
-    """A file on its way to become a dataset, as the form remembers it; rights are checked again later."""
+    """An uploaded file in the form's private_metadata; permissions are checked again later."""
 
     channel: str
     file: str
@@ -53,23 +53,23 @@ class Upload:
 
     @classmethod
     def parse(cls, text: str) -> Upload:
-        """What `packed` wrote; BotError for anything else."""
+        """Parses the result of `pack`; raises BotError for anything else."""
         try:
             data = json.loads(text)
             upload = cls(**data)
             if not all(isinstance(value, str) for value in data.values()):
                 raise TypeError
             check_name(upload.name)
-            fits = CHANNEL.fullmatch(upload.channel) and ABOUT.fullmatch(upload.file)
+            fits = CHANNEL_ID.fullmatch(upload.channel) and ABOUT_TEXT.fullmatch(upload.file)
         except (ValueError, TypeError, RecursionError, DatasetError):
-            raise BotError(DAMAGED) from None
+            raise BotError(DAMAGED_TEXT) from None
         if not fits:
-            raise BotError(DAMAGED)
+            raise BotError(DAMAGED_TEXT)
         return upload
 
 
 def step_line(step: int, detail: str = "") -> str:
-    """How far adding tickets is: a bar of STEPS, the step by number and name."""
+    """The progress of an import: a bar over STEPS, and the step by number and name."""
     bar = meter(step / len(STEPS), len(STEPS))
     return f"{bar}  Step {step} of {len(STEPS)}: {STEPS[step - 1]}{f' ({detail})' if detail else ''} …"
 
@@ -77,15 +77,15 @@ def step_line(step: int, detail: str = "") -> str:
 def columns_modal(
     upload: Upload, file_name: str, head: Preview, values: Mapping[str, str] | None = None
 ) -> Block:
-    """One select per field, set to the guess, over every column with an example; the first rows below.
+    """One select of columns per field, set to the guess, and the first rows below.
 
-    `values` are what the form holds already: the rows are then shown as these columns give them.
+    `values` are the form's current values: the rows are shown with these columns.
     """
     places = _column_places(head)
     how = KINDS_OF_GUESS[head.guess.how]
     text = f"*{escape(one_line(file_name, 80))}* has {len(head.header)} columns. I guessed them {how}: right?"
     blocks = [section(text)]
-    for name, (label, hint) in ASKED.items():
+    for name, (label, hint) in COLUMN_FIELDS.items():
         options = [option(_column_line(head, place), f"c{place}") for place in places]
         if name != "text":
             options.insert(0, option("none", NONE))
@@ -100,8 +100,8 @@ def columns_modal(
 
 
 def _several_field(share: float, way: str | None) -> Block:
-    """Asks what is done with rows of several labels, where the chosen column has some."""
-    options = [option(text, name) for name, text in WAYS.items()]
+    """The field for rows with several labels, when the chosen column has some."""
+    options = [option(text, name) for name, text in SEVERAL_WAYS.items()]
     hint = (
         f"{share:.0%} of the first rows have several. One label a ticket is learned, never several at once."
     )
@@ -109,8 +109,8 @@ def _several_field(share: float, way: str | None) -> Block:
 
 
 def column_errors(values: Mapping[str, str]) -> dict[str, str]:
-    """What is wrong with the choice, by field of the form; empty when the file can be read so."""
-    columns = {name: values.get(name, NONE) for name in ASKED if values.get(name, NONE) != NONE}
+    """The errors of the chosen columns by field; empty when the file can be read with them."""
+    columns = {name: values.get(name, NONE) for name in COLUMN_FIELDS if values.get(name, NONE) != NONE}
     if "text" not in columns:
         return {"text": "Choose the column that holds what the customer wrote."}
     if "label" not in columns and "answer" not in columns:
@@ -121,37 +121,39 @@ def column_errors(values: Mapping[str, str]) -> dict[str, str]:
     owners: dict[str, str] = {}
     for name, value in columns.items():
         if other := owners.get(value):
-            return {name: f"This column is already taken as: {ASKED[other][0].lower()}. Choose another."}
+            return {
+                name: f"This column is already taken as: {COLUMN_FIELDS[other][0].lower()}. Choose another."
+            }
         owners[value] = name
     return {}
 
 
 def chosen_columns(values: Mapping[str, str], head: Preview) -> dict[str, str]:
-    """The file's column for each of our fields: as chosen, and as guessed where the form does not ask."""
+    """The file's column for each field: the chosen one, or the guess for fields that the form does not ask."""
     columns: dict[str, str] = {}
-    for name in ASKED:
+    for name in COLUMN_FIELDS:
         value = values.get(name, NONE)
         if value == NONE:
-            columns[name] = ""  # the person said that there is none: not to be guessed
+            columns[name] = ""  # the person chose none, so the guess does not apply
             continue
         place = value.removeprefix("c")
         if not place.isdecimal() or int(place) >= len(head.header):
-            raise BotError(DAMAGED)
+            raise BotError(DAMAGED_TEXT)
         columns[name] = head.header[int(place)]
     used = set(columns.values())
-    others = {f: c for f, c in head.guess.fields.items() if f not in ASKED and c not in used}
+    others = {f: c for f, c in head.guess.fields.items() if f not in COLUMN_FIELDS and c not in used}
     return {**others, **columns}
 
 
 def _column_places(head: Preview) -> list[int]:
-    """The places of the columns to choose from: all, or the guessed ones and the first of a very wide file."""
+    """The indexes of the offered columns: all, or in a very wide file the guessed and the first ones."""
     guesses = {head.header.index(column) for column in head.guess.fields.values()}
     rest = [place for place in range(len(head.header)) if place not in guesses]
-    return sorted([*guesses, *rest][:OFFERED])
+    return sorted([*guesses, *rest][:MOST_COLUMNS])
 
 
 def _column_line(head: Preview, place: int) -> str:
-    """A column by name, with the first value in it."""
+    """A column's name with its first value."""
     name = head.header[place]
     values = (head.cell(row, name) for row in range(len(head.rows)))
     example = next((value for value in values if value), "")
@@ -159,7 +161,7 @@ def _column_line(head: Preview, place: int) -> str:
 
 
 def _initial(head: Preview, name: str) -> str | None:
-    """The guess as an option's value; an answer beside a queue is left out: one of them is learned."""
+    """The guess as an option's value; no answer column beside a queue column, since a dataset learns one of them."""
     column = head.guess.fields.get(name)
     if name == "answer" and "label" in head.guess.fields:
         column = None
@@ -169,13 +171,13 @@ def _initial(head: Preview, name: str) -> str | None:
 
 
 def _columns_in_form(values: Mapping[str, str], head: Preview) -> dict[str, str]:
-    """The columns as the form holds them, also while they cannot be read so yet."""
+    """The columns of the form's current values, even if they are not valid yet."""
     columns = chosen_columns(values, head)
     return {name: column for name, column in columns.items() if column}
 
 
 def _first_rows(head: Preview, fields: Mapping[str, str]) -> list[str]:
-    """The first rows as these columns read them: text, then what would be learned."""
+    """The first rows with these columns: the text and the label or answer."""
     target = fields.get("label") or fields.get("answer")
     lines = []
     for row in range(len(head.rows))[:2]:

@@ -1,4 +1,4 @@
-"""One page per dataset: its card, every measurement and run on its rows, the best so far, one verdict. Pure."""
+"""Builds the page of a dataset: its card, all measurements and runs on its rows, the best one, and the verdict. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LINES_SHOWN, FORECASTS_SHOWN, DISAGREEMENTS_SHOWN = 12, 4, 5
 def dataset_page(
     card: Sequence[Block], history: DatasetHistory, forecasts: Sequence[Pair], cuts: Sequence[str] = ()
 ) -> list[Block]:
-    """The card's blocks, the largest cuts of its cleaning, then what is known about these rows."""
+    """The card's blocks, the largest cuts of the cleaning, and the results on these rows."""
     blocks = [*card]
     if cuts:
         lines = "\n".join(f"✂️ {escape(one_line(line, 240))}" for line in cuts)
@@ -40,7 +40,7 @@ def dataset_page(
 
 
 def comparison_page(comparison: Comparison, jobs: tuple[str, str], texts: Mapping[str, str]) -> list[Block]:
-    """Two runs side by side: counts, then the tickets that only one gets right. For one person: it quotes tickets."""
+    """The comparison of two runs: counts, and the tickets that only one gets right. Private, because it quotes tickets."""
     first, second = (escape(one_line(job, 40)) for job in jobs)
     blocks = [section(f"*`{first}` beside `{second}`*\n{escape(comparison.sentence)}")]
     parts = (
@@ -63,7 +63,7 @@ def _disagreement(row: Disagreement, texts: Mapping[str, str]) -> str:
 
 
 def history_text(line: HistoryLine) -> str:
-    """One measured system: name, score, gain, price, when and by whom."""
+    """The line of one measured system: name, score, gain, price, date and person."""
     head = f"{'🏆 ' if line.best else ''}*{escape(one_line(line.name, 80))}*"
     parts = [interval(line.score)]
     if line.gain_points is not None:
@@ -75,12 +75,12 @@ def history_text(line: HistoryLine) -> str:
 
 
 def curve_text(history: DatasetHistory) -> str:
-    """`44 tickets 51.0%, ...`, as it was measured."""
+    """The measured learning curve as text: `44 tickets 51.0%, ...`."""
     return ", ".join(f"{rows:,} tickets {100 * score:.1f}%" for rows, score in history.curve)
 
 
 def forecast_text(pair: Pair) -> str:
-    """What was forecast beside what came."""
+    """The line of a forecast and its outcome."""
     entry = pair.entry
     inside = "inside" if pair.in_band else "outside"
     return (

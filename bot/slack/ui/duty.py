@@ -1,4 +1,4 @@
-"""A model on duty as Slack shows it: the form, the line beneath a ticket, and the card with what it came to. Pure."""
+"""Builds the views of a model on duty: the forms, the line below a ticket, and the card with its figures. Pure."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ NEW_QUEUE = "new_queue"
 QUEUES_SHOWN = 99
 
 
-def watch_modal(job_id: str, channel: str, memory: str, mode: str = SHADOW) -> Block:
-    """The form of `/triage watch`: what the team accepts, how it begins, and who may correct."""
+def watch_modal(job_id: str, channel: str, metadata: str, mode: str = SHADOW) -> Block:
+    """The form of `/triage watch`: accepted error rate, mode, and who may correct."""
     about = (
         f"Model `{escape(job_id)}` in <#{channel}>. It reads every new message there. Some of its answers, drawn at random, are "
         "shown to people in both modes: without them nobody knows whether the promise is kept. Mail addresses, numbers and keys "
@@ -56,11 +56,11 @@ def watch_modal(job_id: str, channel: str, memory: str, mode: str = SHADOW) -> B
         field("mode", "How it begins", select("mode", modes, mode)),
         field("correctors", "Who may correct it", select("correctors", people, "everyone")),
     ]
-    return modal("duty_watch", "Put a model on duty", blocks, "Ask for it", memory)
+    return modal("duty_watch", "Put a model on duty", blocks, "Ask for it", metadata)
 
 
 def request_message(watch: Watch) -> tuple[str, list[Block]]:
-    """What stands in the channel while an admin has to agree."""
+    """The request that an admin has to approve in the channel."""
     text = (
         f"🙋 <@{watch.by}> asks to put model `{escape(watch.job_id)}` on duty here ({watch.wish}, at most "
         f"{watch.error_rate:.0%} wrong). An admin has to agree."
@@ -73,7 +73,7 @@ def request_message(watch: Watch) -> tuple[str, list[Block]]:
 
 
 def ticket_line(ticket: DutyTicket) -> tuple[str, list[Block]]:
-    """The small line beneath a ticket, with its buttons."""
+    """The line below a ticket, with its buttons."""
     value, quote = _value(ticket), _quote(ticket)
     if ticket.queue is not None:
         share = f"{ticket.confidence or 0:.0%}"
@@ -95,17 +95,17 @@ def _why_checked(ticket: DutyTicket) -> str:
 
 
 def _value(ticket: DutyTicket) -> str:
-    """What a button says of its ticket: which one, and as which edit left it."""
+    """The button's value: the ticket and its number of edits."""
     return f"{ticket.watch_id}:{ticket.key}#{ticket.edits}"
 
 
 def _quote(ticket: DutyTicket) -> str:
-    """Number and beginning of a ticket that has no message here; "" for one whose message stands above the line."""
+    """The number and beginning of another system's ticket; "" for a ticket whose message is above the line."""
     return "" if ticket.ts else f"> `{escape(ticket.key)}` {escape(one_line(ticket.text, 200))}\n"
 
 
 def labelled_line(ticket: DutyTicket, labels: Sequence[Label]) -> tuple[str, list[Block]]:
-    """The same line once people have spoken; their disagreement is shown as it is."""
+    """The line with people's labels, and their disagreement if there is one."""
     by_queue: dict[str, list[str]] = {}
     for one in labels:
         by_queue.setdefault(one.queue, []).append(f"<@{one.person}>")
@@ -124,33 +124,33 @@ def labelled_line(ticket: DutyTicket, labels: Sequence[Label]) -> tuple[str, lis
     ]
 
 
-def queue_modal(classes: Sequence[str], memory: str) -> Block:
-    """The form behind "Other queue…": one that the model knows, or a new one in words."""
+def queue_modal(classes: Sequence[str], metadata: str) -> Block:
+    """The form behind "Other queue…": a queue of the model, or a new one in words."""
     choices = [option(one_line(name, 70), str(at)) for at, name in enumerate(classes[:QUEUES_SHOWN])]
     new = text_input(NEW_QUEUE, "", "A queue that the model does not know", longest=120)
     blocks = [
         field("queue", "The right queue", select("queue", choices), optional=True),
         field(NEW_QUEUE, "Or another one", new, optional=True),
     ]
-    return modal("duty_queue", "Which queue?", blocks, "Save", memory)
+    return modal("duty_queue", "Which queue?", blocks, "Save", metadata)
 
 
 @dataclass(frozen=True)
 class DutyCard:
-    """What the card shows: `waits` tickets have no answer yet, the oldest for `behind_s`; `lines` are sentences."""
+    """What the card shows: `waiting` tickets have no answer yet, the oldest for `oldest_wait_s`; `lines` are sentences."""
 
     watch: Watch
     figures: DutyFigures
     labels: int
     disagreements: int
-    waits: int
-    behind_s: float
+    waiting: int
+    oldest_wait_s: float
     lines: tuple[str, ...] = ()
     proposal: str = ""
 
 
 def card_message(card: DutyCard) -> tuple[str, list[Block]]:
-    """Seen, answered, abstained, the error with its interval against the promise, what is new, and the buttons."""
+    """The card as text and blocks: tickets seen, answered, abstained on, error against the promise, new topics, buttons."""
     watch, figures = card.watch, card.figures
     mode = {ASKED: "waits for an admin", SHADOW: "in shadow", LIVE: "live"}.get(watch.mode, "stopped")
     text = f"Model {watch.version} on duty in this channel: {mode}"
@@ -162,8 +162,10 @@ def card_message(card: DutyCard) -> tuple[str, list[Block]]:
         f"*Corrections* {card.labels:,} tickets judged by people"
         + (f", {card.disagreements:,} of them differently" if card.disagreements else ""),
     ]
-    if card.waits:
-        lines.append(f"⏳ {card.waits:,} tickets wait for an answer, the oldest for {card.behind_s:.0f} s.")
+    if card.waiting:
+        lines.append(
+            f"⏳ {card.waiting:,} tickets wait for an answer, the oldest for {card.oldest_wait_s:.0f} s."
+        )
     if watch.why:
         lines.append(f"⚠️ {escape(one_line(watch.why, 400))}")
     lines += [escape(one_line(line, 400)) for line in card.lines]
@@ -176,7 +178,7 @@ def card_message(card: DutyCard) -> tuple[str, list[Block]]:
 
 
 def error_line(figures: DutyFigures, promise: float) -> str:
-    """The error among checked answers against the promise, in words."""
+    """The line on the error among checked answers against the promise."""
     if not figures.checks:
         return f"*Error* unknown: nobody has checked a drawn answer yet. Promised: at most {promise:.0%}."
     error = figures.error
@@ -194,18 +196,18 @@ def _card_buttons(card: DutyCard) -> list[Block]:
     watch = card.watch
     row = []
     if card.proposal:
-        sure = confirm("Retrain?", NARROW, "Retrain", "Not now")
-        row.append(button("Retrain", "duty_retrain", watch.id, "primary", confirm=sure))
+        dialog = confirm("Retrain?", NARROW, "Retrain", "Not now")
+        row.append(button("Retrain", "duty_retrain", watch.id, "primary", confirm=dialog))
     if watch.mode == SHADOW:
         row.append(button("Go live", "duty_live", watch.id))
     if watch.mode == LIVE:
         row.append(button("Back to shadow", "duty_shadow", watch.id))
-    sure = confirm("Stop it?", "It reads no further message here.", "Stop", "Keep it", danger=True)
-    return [*row, button("Stop", "duty_stop", watch.id, confirm=sure)]
+    dialog = confirm("Stop it?", "It reads no further message here.", "Stop", "Keep it", danger=True)
+    return [*row, button("Stop", "duty_stop", watch.id, confirm=dialog)]
 
 
 def home_lines(watches: Sequence[Watch]) -> list[Block]:
-    """What is on duty, for App Home."""
+    """The lines on active watches, for App Home."""
     if not watches:
         return []
     lines = [
@@ -216,7 +218,7 @@ def home_lines(watches: Sequence[Watch]) -> list[Block]:
 
 
 def message_text(message: Mapping[str, Any]) -> str:
-    """A message's words, also those of another app's post that stand in its attachments."""
+    """The text of a message, with the text of its attachments (where other apps put theirs)."""
     parts = [str(message.get("text") or "")]
     for one in message.get("attachments") or []:
         if isinstance(one, Mapping):

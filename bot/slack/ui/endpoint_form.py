@@ -1,4 +1,4 @@
-"""The form that connects a language model, and what stands for a connected one. Pure builders."""
+"""Builds the form that connects a language model, and the line on a connected one. Pure."""
 
 from __future__ import annotations
 
@@ -27,14 +27,16 @@ PRIVACY = (
 )
 
 
-def connect_modal(memory: str, current: Endpoint | None, spent_usd: float) -> Block:
-    """The form; where a model is connected already, its values and a button that removes it."""
+def connect_modal(metadata: str, current: Endpoint | None, spent_usd: float) -> Block:
+    """The form; with a connected model it shows its values and a Remove button."""
     places = [option(text.capitalize(), name) for name, text in LOCATIONS.items()]
     values = current or Endpoint("", "", "", 1.0, 20.0)
     blocks = [section(connected_line(current, spent_usd))] if current else []
     if current:
-        sure = confirm("Remove it?", "Its key is deleted. Prompts are no longer measured.", "Remove", "Keep")
-        blocks.append(actions([button("Remove", "endpoint_remove", style="danger") | {"confirm": sure}]))
+        dialog = confirm(
+            "Remove it?", "Its key is deleted. Prompts are no longer measured.", "Remove", "Keep"
+        )
+        blocks.append(actions([button("Remove", "endpoint_remove", style="danger") | {"confirm": dialog}]))
     blocks += [
         field(
             "base_url",
@@ -63,11 +65,11 @@ def connect_modal(memory: str, current: Endpoint | None, spent_usd: float) -> Bl
         ),
         context(PRIVACY),
     ]
-    return modal("connect_model", "Connect a model", blocks, "Test and connect", memory)
+    return modal("connect_model", "Connect a model", blocks, "Test and connect", metadata)
 
 
 def connected_line(endpoint: Endpoint, spent_usd: float) -> str:
-    """The connected model in a line: name, server, place, money."""
+    """The line on the connected model: name, server, location, spending."""
     return (
         f"*{escape(endpoint.model)}* at {escape(endpoint.host)}, {LOCATIONS.get(endpoint.location, '')}: "
         f"{money(spent_usd)} of {money(endpoint.month_cap_usd)} spent this month, at most "
@@ -76,5 +78,5 @@ def connected_line(endpoint: Endpoint, spent_usd: float) -> str:
 
 
 def result_modal(text: str) -> Block:
-    """How the test ended."""
+    """The modal with the result of the test."""
     return modal("note", "Connect a model", [section(text)])

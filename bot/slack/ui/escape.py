@@ -1,7 +1,7 @@
-"""Text that people or models wrote, made safe for Slack: it pings nobody, links nothing, hides nothing.
+"""Escapes texts of people and models for Slack, so that they mention nobody, link nothing and hide nothing.
 
 Covers `<!channel>`, `<!here>`, `<@U...>`, `<#C...>`, `<url|label>`, entities, control and bidi characters.
-Does not cover `@channel` typed as plain text: Slack only links that with `link_names`, which we never send.
+Does not cover `@channel` as plain text: Slack links that only with `link_names`, which we never send.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def visible(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """User or model text for a mrkdwn field: `&`, `<` and `>` become entities, so nothing in it acts."""
+    """Escapes text for a mrkdwn field: `&`, `<` and `>` become entities."""
     return html.escape(visible(text), quote=False)
 
 
@@ -49,7 +49,7 @@ def link(url: str | None, label: str) -> str:
 
 
 def question_of(text: str, bot_user: str | None = None) -> str:
-    """What a person typed, from Slack's wire form: the bot's own mention goes, references become words."""
+    """The text as the person typed it: removes the bot's mention and replaces references by their labels."""
 
     def words(match: re.Match[str]) -> str:
         kind, target, label = match.groups()

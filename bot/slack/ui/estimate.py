@@ -1,4 +1,4 @@
-"""An estimate of a fine-tune in words: time and dollars on a CPU worker and on a rented GPU. Pure."""
+"""Describes the estimate of a fine-tune: time and dollars on a CPU worker and on a rented GPU. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BUDGET_FOR_UNKNOWN_SIZE = (
     "I do not know how large {base} is, so I cannot say how long it takes or what it costs. "
     "Give a budget: training stops when it is spent."
 )
-WORTH_A_GPU_S = 1800.0  # a run that is shorter on a CPU needs no hint at a GPU
+WORTH_A_GPU_S = 1800.0  # a shorter run on a CPU gets no hint about a GPU
 
 
 def estimate_text(base_model: str, estimate: RunEstimate, prices: Mapping[str, Any]) -> str:
@@ -38,5 +38,5 @@ def estimate_text(base_model: str, estimate: RunEstimate, prices: Mapping[str, A
 
 
 def dollars(usd: float) -> str:
-    """Dollars as a person reads them, never less than a cent."""
+    """Dollars for display, never less than a cent."""
     return money(max(usd, 0.01))

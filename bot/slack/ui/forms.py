@@ -1,7 +1,7 @@
 """The forms: ask, fine-tune, add a dataset, add documents, give a reason. Pure builders and readers.
 
-Each input's block_id is the field's name, so an error of the field lands under it. What a form must remember
-travels in private_metadata and is checked when it comes back, like everything that comes from outside.
+Each input's block_id is the field's name, so Slack shows an error on its field. A form's context travels in
+private_metadata and is validated when it comes back, like all input.
 """
 
 from __future__ import annotations
@@ -34,16 +34,22 @@ from finetune.tasks import TASKS
 from rag.ingest.readers.registry import known_suffixes
 
 DATASET_KINDS = ("csv", "tsv", "jsonl", "ndjson", "json", "parquet", "txt", "xlsx", "xls", "ods", "gz")
-PACKED_OR_MAIL = ("zip", "mbox", "eml", "msg", "html")  # also documents: tickets where a person says so
-CHANNEL = re.compile(r"[CDG][A-Z0-9]{1,31}")
-STAMP = re.compile(r"\d{1,12}\.\d{1,9}")
-ABOUT = re.compile(r"[A-Za-z0-9_.:-]{0,64}")
+ARCHIVE_OR_MAIL_KINDS = (
+    "zip",
+    "mbox",
+    "eml",
+    "msg",
+    "html",
+)  # usually documents; tickets if the person says so
+CHANNEL_ID = re.compile(r"[CDG][A-Z0-9]{1,31}")
+MESSAGE_TS = re.compile(r"\d{1,12}\.\d{1,9}")
+ABOUT_TEXT = re.compile(r"[A-Za-z0-9_.:-]{0,64}")
 FINETUNE_FIELDS = ("dataset", "task", "base_model", "hub_model", "method", "epochs", "budget_usd")
 
 
 @dataclass(frozen=True)
-class Memory:
-    """Where a form was opened and what about; it holds no right: the server checks those again."""
+class FormMetadata:
+    """A form's private_metadata: channel, thread and subject. It grants no permission; the server checks again."""
 
     channel: str
     thread_ts: str | None = None
@@ -53,23 +59,23 @@ class Memory:
         return json.dumps(asdict(self))
 
     @classmethod
-    def parse(cls, text: str) -> Memory:
+    def parse(cls, text: str) -> FormMetadata:
         """What `packed` wrote; BotError for anything else."""
         try:
             data = json.loads(text)
-            memory = cls(data["channel"], data["thread_ts"], data["about"])
-            fits = CHANNEL.fullmatch(memory.channel) and ABOUT.fullmatch(memory.about)
-            valid = memory.thread_ts is None or STAMP.fullmatch(memory.thread_ts)
+            metadata = cls(data["channel"], data["thread_ts"], data["about"])
+            fits = CHANNEL_ID.fullmatch(metadata.channel) and ABOUT_TEXT.fullmatch(metadata.about)
+            valid = metadata.thread_ts is None or MESSAGE_TS.fullmatch(metadata.thread_ts)
         except (ValueError, KeyError, TypeError, RecursionError):
             raise BotError("This form is damaged. Close it and open it again.") from None
         if not fits or not valid or len(data) != 3:
             raise BotError("This form is damaged. Close it and open it again.")
-        return memory
+        return metadata
 
 
 @dataclass(frozen=True)
 class FormValues:
-    """What a person entered: values by field as text, uploaded files by field as Slack's file ids."""
+    """The values of a submitted form by field, and the ids of uploaded files by field."""
 
     values: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -90,10 +96,10 @@ class FormValues:
 
 
 def recipe_of(values: Mapping[str, str], dataset_kind: str) -> dict[str, str]:
-    """The fine-tune form's values as a recipe's fields.
+    """The fine-tune form's values as recipe fields.
 
-    A model of the hub, where one is named, is the base. A packaged base model that was picked before the method ruled
-    it out is replaced by what the form shows in its place; whatever else does not go together is refused by the recipe.
+    A named hub model is the base model. A packaged base model that the chosen method does not support is replaced by the
+    form's default; the recipe's validation refuses other contradictions.
     """
     form = {name: value for name, value in values.items() if name in FINETUNE_FIELDS}
     choices = choices_for(dataset_kind, form)
@@ -105,33 +111,33 @@ def recipe_of(values: Mapping[str, str], dataset_kind: str) -> dict[str, str]:
     return form
 
 
-OF_ONE_TASK = ("task", "method", "base_model", "hub_model", "epochs")
+TASK_FIELDS = ("task", "method", "base_model", "hub_model", "epochs")
 
 
 def fitting_values(values: Mapping[str, str], cards: Sequence[Card], has_gpu: bool) -> dict[str, str]:
-    """The values without what other tickets or another method have ruled out; the form then shows what it proposes there.
+    """The values without those that the chosen tickets or method do not allow; the form shows its defaults there.
 
-    Where the tickets are of another kind everything that belonged to their task goes: its defaults are not these tickets'.
+    When the tickets are of another kind, all fields of the earlier task are dropped.
     """
     card = next((card for card in cards if card.name == values.get("dataset")), cards[0])
     choices = choices_for(card.kind, values, has_gpu)
     if values.get("task", choices.task) not in choices.tasks:
-        return {name: value for name, value in values.items() if name not in OF_ONE_TASK}
+        return {name: value for name, value in values.items() if name not in TASK_FIELDS}
     offers = {"method": choices.methods, "base_model": choices.base_models}
     return {name: value for name, value in values.items() if value in offers.get(name, (value,))}
 
 
 def finetune_modal(
     cards: Sequence[Card],
-    memory: Memory,
+    metadata: FormMetadata,
     values: Mapping[str, str],
     estimate: str,
     has_gpu: bool = True,
     where: Sequence[Block] = (),
 ) -> Block:
-    """The form of `/finetune`: only fields that apply to tickets and method; `estimate` is the sentence on cost.
+    """The form of `/finetune`, with the fields that apply to tickets and method; `estimate` is the sentence on cost.
 
-    Without `has_gpu` methods that need a GPU are not offered; `where` is the field for the place (bot/slack/ui/where.py).
+    Without `has_gpu` methods that need a GPU are not offered; `where` is the field for the place (bot/slack/ui/machine_choice.py).
     """
     card = next((card for card in cards if card.name == values.get("dataset")), cards[0])
     choices = choices_for(card.kind, values, has_gpu)
@@ -166,11 +172,11 @@ def finetune_modal(
     )
     blocks += where
     blocks.append(context(f"💵 {escape(one_line(estimate, 900))}") | {"block_id": "estimate"})
-    return modal("finetune", "Fine-tune", blocks, "Start", memory.pack())
+    return modal("finetune", "Fine-tune", blocks, "Start", metadata.pack())
 
 
 def _base_model_fields(choices: Choices, values: Mapping[str, str]) -> list[Block]:
-    """The packaged base models or shapes where there are several ways, and a model of the hub where one may be named."""
+    """The fields for the packaged base models or shapes (if there are several) and for a hub model (if allowed)."""
     fields = []
     if choices.base_models:
         select_base = _choice("base_model", BASE_MODELS, choices.base_models, choices.base_model)
@@ -189,12 +195,12 @@ def _base_model_fields(choices: Choices, values: Mapping[str, str]) -> list[Bloc
     return fields
 
 
-def dataset_modal(memory: Memory, name: str = "", has_file: bool = False) -> Block:
-    """The form that adds a dataset; with `has_file` the file is the one of the message it came from."""
+def dataset_modal(metadata: FormMetadata, name: str = "", has_file: bool = False) -> Block:
+    """The form that adds a dataset; with `has_file` the file comes from the shortcut's message."""
     upload = input_field(
         "file",
         "File",
-        file_input("file", (*DATASET_KINDS, *PACKED_OR_MAIL)),
+        file_input("file", (*DATASET_KINDS, *ARCHIVE_OR_MAIL_KINDS)),
         hint="CSV, Excel, JSON, Parquet, a mailbox or a help desk's export, up to 10 MB. A larger file: drop it in the "
         "channel and use Add file as dataset on its message.",
     )
@@ -215,11 +221,11 @@ def dataset_modal(memory: Memory, name: str = "", has_file: bool = False) -> Blo
             hint="Whose data it is and why you may train on it. It stays on the card.",
         ),
     ]
-    return modal("dataset_add", "Add tickets", blocks, "Next", memory.pack())
+    return modal("dataset_add", "Add tickets", blocks, "Next", metadata.pack())
 
 
-def documents_modal(memory: Memory) -> Block:
-    """The form that adds documents that answers may cite."""
+def documents_modal(metadata: FormMetadata) -> Block:
+    """The form that adds documents."""
     scopes = [option("This channel only", "channel"), option("The whole workspace", "workspace")]
     blocks = [
         input_field(
@@ -233,18 +239,20 @@ def documents_modal(memory: Memory) -> Block:
         ),
         input_field("scope", "Who may see it in answers", select("scope", scopes, "channel")),
     ]
-    return modal("docs_add", "Add documents", blocks, "Add", memory.pack())
+    return modal("docs_add", "Add documents", blocks, "Add", metadata.pack())
 
 
-def reason_modal(callback_id: str, title: str, label: str, memory: Memory, optional: bool = False) -> Block:
-    """One free-text question: why an answer did not help, why a job is declined."""
+def reason_modal(
+    callback_id: str, title: str, label: str, metadata: FormMetadata, optional: bool = False
+) -> Block:
+    """A form with one free-text question, such as the reason for declining a job."""
     entry = text_input("reason", multiline=True, longest=1000)
     blocks = [input_field("reason", label, entry, optional=optional)]
-    return modal(callback_id, title, blocks, "Send", memory.pack())
+    return modal(callback_id, title, blocks, "Send", metadata.pack())
 
 
-def ask_modal(memory: Memory, questions: Sequence[Mapping[str, str]]) -> Block:
-    """The form that takes a question; `questions` are offered to those who have none, by title and message."""
+def ask_modal(metadata: FormMetadata, questions: Sequence[Mapping[str, str]]) -> Block:
+    """The form for a question; `questions` are examples by title and message."""
     offers = [option(one_line(one["title"], 75), str(number)) for number, one in enumerate(questions)]
     blocks = [
         section(
@@ -261,11 +269,11 @@ def ask_modal(memory: Memory, questions: Sequence[Mapping[str, str]]) -> Block:
             "The answer comes to you alone, in *Messages*. To ask for all to read, mention me in a channel."
         ),
     ]
-    return modal("ask", "Ask", blocks, "Ask", memory.pack())
+    return modal("ask", "Ask", blocks, "Ask", metadata.pack())
 
 
 def note_modal(title: str, text: str) -> Block:
-    """A sentence where a form was expected."""
+    """A modal with a sentence only."""
     return modal("note", title, [section(escape(text))])
 
 

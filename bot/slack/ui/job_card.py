@@ -1,6 +1,6 @@
-"""One job as one card, kept current by `chat.update`: what it is, where it stands, what can be pressed. Pure.
+"""Builds a job's card, which `chat.update` keeps current: title, state, progress, buttons. Pure.
 
-Reads the ledger's `Job` and the clock that is passed in; times are Unix seconds.
+Uses the ledger's `Job` and the time that is passed in, in Unix seconds.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ PHASES = {
     "evaluating": "Evaluating on held-out tickets",
     "reporting": "Writing the report",
 }
-CAN_PAUSE = (State.QUEUED, State.RUNNING)
-NOTED = (State.RUNNING, State.CANCELLING, State.FINALIZING)
+PAUSABLE_STATES = (State.QUEUED, State.RUNNING)
+NOTE_STATES = (State.RUNNING, State.CANCELLING, State.FINALIZING)
 BAR_CELLS = 12
 BLOCKS = "▁▂▃▄▅▆▇█"
 MORE_EPOCHS = 2
@@ -59,7 +59,7 @@ NO_TOKENS = str.maketrans("<>", "‹›")
 
 
 def job_card(job: Job, now: float, redis_down: bool = False) -> list[Block]:
-    """The card of a job in any state; at most four blocks, so a channel stays readable."""
+    """The card of a job in any state; at most four blocks, to keep the channel readable."""
     head = f"*{kind_of(job.kind).label} · {escape(one_line(job.dataset, 60))}*  `{job.id}`"
     blocks = [section(f"{head}\n{status_line(job, now, redis_down)}")]
     if bar := progress_line(job, now):
@@ -75,13 +75,13 @@ def job_card(job: Job, now: float, redis_down: bool = False) -> list[Block]:
 
 
 def job_text(job: Job) -> str:
-    """The card in one line, for notifications and lists."""
+    """The one-line text of a job, for notifications and lists."""
     mark, name = STATES[job.state]
     return f"{mark} {kind_of(job.kind).label} {job.id} on {escape(one_line(job.dataset, 60))}: {name.lower()}"
 
 
 def status_line(job: Job, now: float, redis_down: bool = False) -> str:
-    """Where the job stands, in one line: queue, or phase, step and the time left to the job's end."""
+    """The job's state in one line: queue position, or phase, step and remaining time."""
     mark, name = STATES[job.state]
     parts = [f"{mark} *{_phase(job) or name}*"]
     if job.state == State.QUEUED:
@@ -93,30 +93,30 @@ def status_line(job: Job, now: float, redis_down: bool = False) -> str:
                 parts.append(f"starts in about {job.progress['starts_in_s'] / 60:.0f} min")
     if job.state == State.RUNNING:
         parts += _running_parts(job, now)
-    if job.state in NOTED and (note := job.progress.get("platform_note")):
+    if job.state in NOTE_STATES and (note := job.progress.get("platform_note")):
         parts.append(escape(one_line(str(note), 160)))
     return "  ·  ".join(parts)
 
 
 def progress_line(job: Job, now: float) -> str:
-    """A text progress bar over the whole job while it runs; empty otherwise, and while nothing is known."""
+    """A text progress bar over the whole running job; "" for other states, or without progress."""
     share = job_progress(job.progress, kind_of(job.kind).phases, now).share
     if job.state != State.RUNNING or share is None:
         return ""
     full = round(share * BAR_CELLS)
     bar = f"`{'█' * full}{'░' * (BAR_CELLS - full)}` {share:.0%}"
-    return "\n".join(line for line in (bar, _course_line(job.progress)) if line)
+    return "\n".join(line for line in (bar, _loss_line(job.progress)) if line)
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """The values as a row of blocks, the largest the highest."""
+    """The values as a row of block characters."""
     low, high = min(values), max(values)
     span = (high - low) or 1.0
     return "".join(BLOCKS[round((value - low) / span * (len(BLOCKS) - 1))] for value in values)
 
 
-def _course_line(progress: Mapping[str, Any]) -> str:
-    """The loss so far as a curve, and the newest result on the choosing rows."""
+def _loss_line(progress: Mapping[str, Any]) -> str:
+    """The line with the loss curve so far and the newest result on the validation rows."""
     parts = []
     curve = [value for value in progress.get("curve") or [] if _number(value)]
     if len(curve) > 1:
@@ -129,22 +129,24 @@ def _course_line(progress: Mapping[str, Any]) -> str:
 
 
 def recipe(job: Job) -> str:
-    """What was asked for, in a few words of its kind, and the budget."""
+    """The recipe in a few words, with the budget."""
     spec = job.spec
-    parts = kind_of(job.kind).recipe(spec)[is_tuned_there(job) :]  # the method is the platform's own
+    parts = kind_of(job.kind).recipe(spec)[
+        is_hosted_tuning(job) :
+    ]  # without the method, which is the platform's own
     if _number(spec.get("budget_usd")):
         parts.append(f"budget {money(spec['budget_usd'])}")
     return " · ".join(escape(one_line(str(part), 80)) for part in parts if part)
 
 
-def is_tuned_there(job: Job) -> bool:
-    """Whether a platform tunes it by its own method."""
+def is_hosted_tuning(job: Job) -> bool:
+    """Whether a platform tunes the model with its own method."""
     platform = PLATFORMS.get(job.platform or "")
     return platform is not None and platform.gives == "hosted"
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: `8 s`, `3 min`, `2 h 5 min`."""
+    """A duration for display: `8 s`, `3 min`, `2 h 5 min`."""
     whole = max(0, round(seconds))
     if whole < 90:
         return f"{whole} s"
@@ -189,7 +191,7 @@ def _footer(job: Job, now: float) -> str:
     if job.attempt > 1:
         parts.append(f"attempt {job.attempt}")
     ran_s = seconds_run(job.progress, now)
-    if ran_s is None and job.started_at and job.ended_at:  # ended before the ledger kept it
+    if ran_s is None and job.started_at and job.ended_at:  # a job from before the ledger stored it
         ran_s = job.ended_at - job.started_at
     if ran_s is not None:
         verb = "took" if job.ended_at else "running for" if job.state in ACTIVE_STATES else "ran for"
@@ -204,9 +206,9 @@ def _buttons(job: Job) -> list[Block]:
         return [*approval_buttons(job), cancel_button(job)]
     if job.state == State.SUCCEEDED:
         more = button(f"Train {MORE_EPOCHS} more epochs", "job_continue", job.id)
-        goes_on = _trains_in_epochs(job) and not job.platform  # its checkpoints stayed there
+        can_continue = _trains_in_epochs(job) and not job.platform  # the platform keeps its checkpoints
         runs = [button("All runs on these tickets", "dataset_runs", job.id)] if job.kind in MEASURED else []
-        return [button("Details", "job_details", job.id), *runs, *([more] if goes_on else [])]
+        return [button("Details", "job_details", job.id), *runs, *([more] if can_continue else [])]
     if job.state in END_STATES:
         return [button("Run it again", "job_retry", job.id), button("Details", "job_details", job.id)]
     if job.state in (State.CANCELLING, State.FINALIZING):
@@ -217,7 +219,7 @@ def _buttons(job: Job) -> list[Block]:
     can_end_early = _trains_in_epochs(job) and (platform is None or platform.can_end_early)
     if job.state == State.RUNNING and training and can_end_early:
         elements.append(finish_button(job))
-    if job.state in CAN_PAUSE and not job.platform:
+    if job.state in PAUSABLE_STATES and not job.platform:
         elements.append(button("Pause", "job_pause", job.id))
     if job.state == State.PAUSED:
         elements.append(button("Resume", "job_resume", job.id, "primary"))
@@ -225,31 +227,31 @@ def _buttons(job: Job) -> list[Block]:
 
 
 def price(job: Job) -> str:
-    """What the job may cost, in words: its budget, else what it was estimated at."""
+    """The text of the job's budget, else of its estimate."""
     budget = job.spec.get("budget_usd")
     return f"at most ${budget:g}" if _number(budget) and budget else f"about ${job.estimate_usd:,.2f}"
 
 
 def approval_line(job: Job) -> str:
-    """Who asks for what, at which price and why it needs a second person."""
+    """The line of an approval request: requester, job, price, and why it needs approval."""
     what = f"{kind_of(job.kind).label} on *{escape(one_line(job.dataset, 60))}*  `{job.id}`, {price(job)}"
     return f"{escape(one_line(job.by_name or job.by, 60))}: {what}\n{escape(one_line(job.approval_reason or '', 300))}"
 
 
 def approval_buttons(job: Job) -> list[Block]:
-    """Approve, after a question that names job and price, and decline, which asks for the reason."""
+    """The buttons Approve (with a confirmation of job and price) and Decline (which asks for the reason)."""
     what = f"{kind_of(job.kind).label} {job.id} on {one_line(job.dataset, 60)}"
     text = f"{what} goes to the queue at once, for {price(job)}. {one_line(job.by_name or job.by, 60)} asked for it."
-    harmless = text.translate(NO_TOKENS)[:300]  # plain text: entities would be read as they stand
-    sure = confirm("Approve this job?", harmless, "Approve", "Not yet", danger=False)
+    harmless = text.translate(NO_TOKENS)[:300]  # plain text shows entities literally
+    dialog = confirm("Approve this job?", harmless, "Approve", "Not yet", danger=False)
     return [
-        button("Approve", "job_approve", job.id, "primary", sure),
+        button("Approve", "job_approve", job.id, "primary", dialog),
         button("Decline…", "job_reject", job.id),
     ]
 
 
 def decision_line(job: Job) -> str:
-    """Who decided on the approval, when and why; empty where nobody had to."""
+    """The line on the approval's decision: person, time, reason; "" without one."""
     decision = job.decision or {}
     if not decision:
         return ""
@@ -261,10 +263,10 @@ def decision_line(job: Job) -> str:
 
 
 def finish_button(job: Job) -> Block:
-    """The button that ends training now and goes on to the evaluation, after a question."""
+    """The button that ends training early and starts the evaluation, with a confirmation."""
     text = "Training ends now. The best weights so far are tested on held-out tickets and you get the report."
-    sure = confirm("Stop here and keep the best?", text, "Stop here", "Go on", danger=False)
-    return button("Stop here, keep the best", "job_finish", job.id, confirm=sure)
+    dialog = confirm("Stop here and keep the best?", text, "Stop here", "Go on", danger=False)
+    return button("Stop here, keep the best", "job_finish", job.id, confirm=dialog)
 
 
 def _trains_in_epochs(job: Job) -> bool:
@@ -273,7 +275,7 @@ def _trains_in_epochs(job: Job) -> bool:
 
 
 def cancel_button(job: Job) -> Block:
-    """The button that stops a job, after a question."""
+    """The button that cancels a job, with a confirmation."""
     text = "Training stops within seconds. What was trained so far is kept as a checkpoint."
     return button(
         "Cancel", "job_cancel", job.id, "danger", confirm("Cancel this job?", text, "Cancel it", "Keep it")

@@ -1,4 +1,4 @@
-"""Slack's limits in one place: payloads are checked against them, long texts are split without loss.
+"""Slack's limits: checks payloads against them, and splits long texts without loss.
 
 Source: ../shared/reference/slack.md. The SDK leaves dict blocks unchecked, so every payload passes here.
 """
@@ -27,7 +27,7 @@ UNBREAKABLE = re.compile(r"<[^<>\n]{1,2000}>|&(?:amp|lt|gt);")
 
 
 class TooLarge(BotError):
-    """A payload that Slack would refuse; the message names each limit that it breaks."""
+    """The payload breaks Slack's limits; the message names each of them."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -35,21 +35,21 @@ class TooLarge(BotError):
 
 
 def validate_message(blocks: Sequence[Block], text: str = "") -> list[Block]:
-    """The same blocks when a message of them fits Slack, else TooLarge."""
+    """Returns the blocks if a message of them fits Slack's limits; else raises TooLarge."""
     if problems := message_problems(blocks, text):
         raise TooLarge(problems)
     return list(blocks)
 
 
 def validate_view(view: Mapping[str, Any]) -> dict[str, Any]:
-    """The same modal or home when it fits Slack, else TooLarge."""
+    """Returns the modal or home if it fits Slack's limits; else raises TooLarge."""
     if problems := view_problems(view):
         raise TooLarge(problems)
     return dict(view)
 
 
 def message_problems(blocks: Sequence[Block], text: str = "") -> list[str]:
-    """Every limit that a message breaks, in words."""
+    """A sentence for every limit that a message breaks."""
     problems = list(_over("blocks", len(blocks), MESSAGE_BLOCKS))
     problems += _over("text", len(text), MESSAGE_TEXT)
     problems += _over("all block text", sum(len(t) for b in blocks for t in texts_of(b)), ALL_BLOCK_TEXT)
@@ -57,7 +57,7 @@ def message_problems(blocks: Sequence[Block], text: str = "") -> list[str]:
 
 
 def view_problems(view: Mapping[str, Any]) -> list[str]:
-    """Every limit that a modal or home breaks, in words."""
+    """A sentence for every limit that a modal or home breaks."""
     blocks = view.get("blocks", [])
     problems = list(_over("view blocks", len(blocks), VIEW_BLOCKS))
     problems += _over("private_metadata", len(view.get("private_metadata", "")), PRIVATE_METADATA)
@@ -83,7 +83,7 @@ def texts_of(node: Any) -> Iterator[str]:
 
 
 def words_of(blocks: Sequence[Block]) -> str:
-    """What blocks say, as text alone, for when Slack does not draw them; buttons and menus are left out."""
+    """The text of blocks without buttons and menus, for a message whose blocks Slack refuses."""
     return "\n".join(text for block in blocks if block.get("type") != "actions" for text in texts_of(block))
 
 
@@ -101,7 +101,7 @@ def split_text(text: str, limit: int = SECTION_TEXT) -> list[str]:
 
 
 def split_blocks(blocks: Sequence[Block]) -> list[list[Block]]:
-    """Messages' worth of blocks in order, each within 50 blocks, one table and the limit on all text."""
+    """Splits blocks into messages, each within 50 blocks, one table and the limit on all text."""
     messages: list[list[Block]] = [[]]
     size = 0
     for block in blocks:
@@ -126,7 +126,7 @@ def _cut(text: str, limit: int) -> int:
 
 
 def _outside(text: str, cut: int, limit: int) -> int:
-    """The cut moved before a link or entity that it would break (kept when that leaves nothing)."""
+    """The cut, moved before a link or entity that it would break (unless that leaves nothing)."""
     for match in UNBREAKABLE.finditer(text, max(0, cut - 2001), min(len(text), limit + 2001)):
         if match.start() < cut < match.end():
             return match.start() or cut

@@ -20,7 +20,7 @@ DATASETS_SHOWN = 10
 
 
 def job_list(jobs: Sequence[Job], title: str, now: float) -> list[Block]:
-    """Jobs as short lines, each with a button that opens it."""
+    """One line per job, each with a button that opens it."""
     if not jobs:
         return [section(f"*{title}*\nNone yet. `/finetune` starts one.")]
     blocks = [section(f"*{title}*")]
@@ -33,7 +33,7 @@ def job_list(jobs: Sequence[Job], title: str, now: float) -> list[Block]:
 
 
 def dataset_list(cards: Sequence[Card], removable: frozenset[str], title: str) -> list[Block]:
-    """Datasets as short lines; those in `removable` carry a Remove button with a question."""
+    """One line per dataset; those in `removable` have a Remove button with a confirmation."""
     if not cards:
         return [section(f"*{title}*\nNone yet. `/datasets add` adds one.")]
     blocks = [section(f"*{title}*")]
@@ -51,12 +51,12 @@ def dataset_list(cards: Sequence[Card], removable: frozenset[str], title: str) -
 
 
 def queue_line(waiting: int, up: bool) -> str:
-    """How many jobs wait, or that Redis is away."""
+    """The line on waiting jobs, or on Redis being down."""
     return f"🟢 Queue: {waiting} waiting" if up else "🔴 Queue: Redis is away; jobs are kept until it is back"
 
 
 def worker_line(workers: Sequence[Mapping[str, Any]], now: float) -> str:
-    """How many workers show signs of life."""
+    """The line on live workers."""
     if not workers:
         return "🟠 Workers: none seen. Start one with `trainwise worker`."
     names = ", ".join(escape(one_line(str(w.get("name", "?")), 40)) for w in workers[:5])
@@ -66,7 +66,7 @@ def worker_line(workers: Sequence[Mapping[str, Any]], now: float) -> str:
 
 
 def index_line(stats: Mapping[str, Any] | None, newest: str = "") -> str:
-    """How much the index holds and when a document last changed in it; `stats` None: it cannot be read."""
+    """The line on the index: size and last change; `stats` is None when the index cannot be read."""
     if stats is None:
         return "🔴 Index: cannot be read. Run `trainwise doctor`."
     documents, chunks = stats.get("documents", "?"), stats.get("chunks", "?")
@@ -75,7 +75,7 @@ def index_line(stats: Mapping[str, Any] | None, newest: str = "") -> str:
 
 
 def feature_list(lines: Sequence[str]) -> list[Block]:
-    """What people can do here, one line a feature; nothing where there are none."""
+    """The list of features, one line each; [] without any."""
     return [section("*What I can do*\n" + "\n".join(f"• {line}" for line in lines))] if lines else []
 
 
@@ -106,7 +106,7 @@ NOTE_SHOWN, NOTES_A_BLOCK = 500, 5  # a section of Slack holds 3,000 characters
 
 
 def dataset_card(card: Card) -> list[Block]:
-    """Rows, queues with their counts, cleaning, origin and right to use."""
+    """A dataset's card: rows, queues with counts, cleaning, origin and licence."""
     where = "everyone" if "workspace" in card.scopes else "this channel"
     head = f"*{escape(card.name)}*  v{card.version}  ·  {card.rows:,} {card.kind} tickets  ·  for {where}"
     blocks = [section(head)]
@@ -139,7 +139,7 @@ def _origin(card: Card) -> list[str]:
 
 
 def budget_line(month: Month) -> str:
-    """What the month's budget has left."""
+    """The line on the month's budget: spent, reserved, left."""
     reserve = f", {money(month.reserved_usd)} set aside for running jobs" if month.reserved_usd else ""
     of = f" of {money(month.limit)}" if month.limit is not None else ""
     return f"*Budget this month*  {money(month.spent_usd)}{of} spent{reserve}"

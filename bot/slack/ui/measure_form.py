@@ -1,4 +1,4 @@
-"""The form of "Measure it", and what it says will be done. Pure."""
+"""Builds the form of "Measure it" and the text of its plan. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bot.slack.ui.blocks import Block, modal, number_field, option, section, select
 from bot.slack.ui.blocks import field as input_field
 from bot.slack.ui.escape import escape, one_line
-from bot.slack.ui.forms import Memory
+from bot.slack.ui.forms import FormMetadata
 from finetune.data.card import Card
 from finetune.estimate import measuring_limit_s
 
@@ -16,7 +16,7 @@ METRICS = {
     "accuracy": "Right answers, of all tickets",
     "macro_f1": "Macro-F1: rare classes count like common ones",
 }
-WORDS = {
+ALIASES = {
     "wrong": "price_per_wrong",
     "price": "price_per_wrong",
     "tickets": "volume",
@@ -25,20 +25,20 @@ WORDS = {
     "errors": "error_rate",
 }
 SHARE_OR_PERCENT = "Give right answers out of 100, for example 92 (or a share such as 0.92)."
-DEAREST = 1e6
+HIGHEST_PRICE = 1e6
 
 
 @dataclass(frozen=True)
-class Circumstances:
-    """What a measurement meets now: the connected language model ("" for none), jobs that wait, workers that live."""
+class MeasureContext:
+    """The current state for a measurement: connected language model ("" for none), waiting jobs, live workers."""
 
     model: str = ""
     waiting: int = 0
     workers: int = 1
 
 
-def plan_text(card: Card, now: Circumstances) -> str:
-    """What "Measure it" will do with these tickets, and how long that takes."""
+def plan_text(card: Card, now: MeasureContext) -> str:
+    """The text on what the measurement will do with these tickets, and how long it takes."""
     prompt = f", prompts for {escape(one_line(now.model, 60))}" if now.model else ""
     minutes = round(measuring_limit_s(card.rows) / 60)
     before = f" {now.waiting} jobs wait before it." if now.waiting > 1 else ""
@@ -62,9 +62,12 @@ def plan_text(card: Card, now: Circumstances) -> str:
 
 
 def measure_modal(
-    cards: Sequence[Card], memory: Memory, values: Mapping[str, str], now: Circumstances | None = None
+    cards: Sequence[Card],
+    metadata: FormMetadata,
+    values: Mapping[str, str],
+    now: MeasureContext | None = None,
 ) -> Block:
-    """The form: which tickets, what is good enough, how many come in, what a wrong answer costs; what will be done."""
+    """The form: tickets, target, monthly volume, cost of a wrong answer, and the plan."""
     options = [option(one_line(f"{c.name} · {c.rows:,} tickets", 75), c.name) for c in cards[:100]]
     card = next((card for card in cards if card.name == values.get("dataset")), cards[0])
     metrics = [option(label, value) for value, label in METRICS.items()]
@@ -76,7 +79,7 @@ def measure_modal(
             select("measure_dataset", options, card.name, "Choose tickets"),
             live=True,
         ),
-        section(plan_text(card, now or Circumstances()), block_id="plan"),
+        section(plan_text(card, now or MeasureContext()), block_id="plan"),
         input_field("metric", "Measured as", select("metric", metrics, metric)),
         number_field(
             "target",
@@ -111,4 +114,4 @@ def measure_modal(
             optional=True,
         ),
     ]
-    return modal("measure", "Measure it", blocks, "Measure", memory.pack())
+    return modal("measure", "Measure it", blocks, "Measure", metadata.pack())

@@ -1,4 +1,4 @@
-"""The words of what is owed to Slack: cards, reports, requests for approval, each drawn or else told plainly."""
+"""Builds the outbox's messages (cards, reports, requests for approval), as one plain line when the blocks cannot be built."""
 
 from __future__ import annotations
 
@@ -16,33 +16,40 @@ from worker.jobs.records import Job, Post
 from worker.jobs.states import State
 from worker.kinds import kind_of
 
+CLOSED_REASONS = {
+    "is_archived": "it is archived",
+    "not_in_channel": "I am no longer in it",
+    "channel_not_found": "I cannot see it any more",
+    "external_readers": "people from outside read along there",
+}
+"""Why a channel takes no messages, by Slack's error code."""
 log = logging.getLogger(__name__)
 
 
 def card_of(job: Job, now: float, redis_down: bool) -> list[Block]:
-    """The job's card, or its one line when a worker reported what no card can show."""
+    """The job's card, or one line when the worker's report breaks the card's builder."""
     try:
         return validate_message(job_card(job, now, redis_down=redis_down))
-    except Exception:  # the edge: what a worker reported may be of any shape, the card still goes out
-        log.exception("card of %s cannot be drawn", job.id)
+    except Exception:  # the edge: a worker's report may have any shape
+        log.exception("card of %s cannot be built", job.id)
         return validate_message([section(job_text(job))])
 
 
 def message_of(post: Post, job: Job) -> tuple[str, list[Block]]:
-    """The text and blocks of one owed message; a report that cannot be drawn is still reported."""
+    """The text and blocks of one post; one line of text when its blocks cannot be built."""
     try:
-        text, blocks = DRAWN.get(post.kind, _report)(post, job)
+        text, blocks = BUILDERS.get(post.kind, _report)(post, job)
         if why := post.body.get("moved"):
             blocks = [*blocks, context(f"You read this here because {escape(one_line(str(why), 200))}.")]
         return text, validate_message(blocks)
     except Exception:  # the edge: as above
-        log.exception("post %s of %s cannot be drawn", post.kind, job.id)
+        log.exception("post %s of %s cannot be built", post.kind, job.id)
         text = f"{job_text(job)}. Its report cannot be shown here; `trainwise jobs show {job.id}` has it."
         return text, validate_message([section(text)])
 
 
 def pictures_of(job: Job, plots: dict[str, bytes]) -> list[dict[str, Any]]:
-    """The report's pictures as files_upload_v2 takes them, in the report's order and with its titles."""
+    """The report's pictures as arguments of files_upload_v2, in the report's order and with its titles."""
     about = {p.get("file"): p for p in (job.report or {}).get("plots") or [] if isinstance(p, dict)}
     return [
         {
@@ -81,14 +88,14 @@ def _request(post: Post, job: Job) -> tuple[str, list[Block]]:
 
 
 def approval_end(job: Job) -> tuple[str, list[Block]]:
-    """What stands in the place of a request for approval once it is spent."""
+    """The message that replaces a request for approval after the decision."""
     mark = {True: "✅", False: "🚫"}.get((job.decision or {}).get("approved"), "⌛")  # type: ignore[arg-type]
     how = decision_line(job) or ("withdrawn" if job.state == State.CANCELLED else "no longer waiting")
     text = f"{mark} Job {job.id}, {kind_of(job.kind).label.lower()} on {escape(one_line(job.dataset, 60))}: {how}"
     return text, [section(text)]
 
 
-DRAWN = {
+BUILDERS = {
     "final_report": _report,
     "approval_request": _request,
     "approval_direct": _request,
@@ -97,3 +104,9 @@ DRAWN = {
     "compare_ticket": model_trials.post_message,
     "compare_summary": model_trials.summary_message,
 }
+
+
+def thread_of(post: Post, job: Job, channel: str) -> str | None:
+    """The thread for a post in `channel`: the post's own, the job's, or the one of the job's card; None for no thread."""
+    asked_in = job.thread_ts if channel == job.channel else None
+    return post.thread_ts or asked_in or (job.card_ts if channel == job.card_place else None)

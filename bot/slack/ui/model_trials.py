@@ -1,4 +1,4 @@
-"""A finished model tried on one ticket, and two systems compared blind: their forms and messages. Pure builders."""
+"""Builds the forms and messages of model trials and of blind comparisons. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bot.slack.ui.blocks import (
     text_input,
 )
 from bot.slack.ui.escape import escape, one_line
-from bot.slack.ui.forms import Memory
+from bot.slack.ui.forms import FormMetadata
 from bot.slack.ui.job_card import recipe
 from bot.slack.ui.limits import split_text, validate_message
 from finetune.evaluation.statistics import wilson
@@ -38,22 +38,22 @@ def can_compare(job: Job) -> bool:
 
 
 def intro_message(post: Post, job: Job) -> tuple[str, list[Block]]:
-    """What this is, and the button that ends it."""
+    """The introduction of a comparison, with the button that closes it."""
     text = (
         f"🙈 *Which reply is better?* {post.body.get('rows')} tickets follow, each answered by two systems in "
         "shuffled order. Choose without knowing whose it is; one vote each and ticket."
     )
-    sure = confirm("Close and count?", "Nobody can vote any more.", "Close", "Not yet", danger=False)
-    closing = button("Close and count", "compare_close", job.id, confirm=sure)
+    dialog = confirm("Close and count?", "Nobody can vote any more.", "Close", "Not yet", danger=False)
+    closing = button("Close and count", "compare_close", job.id, confirm=dialog)
     return text, [section(text), actions([closing], block_id="compare")]
 
 
 def post_message(post: Post, job: Job) -> tuple[str, list[Block]]:
-    """One ticket, as it is first posted."""
+    """One ticket of a comparison, as first posted."""
     return ticket_message(job, int(post.body["row"]), str(post.body["seed"]), 0)
 
 
-def ticket_message(job: Job, row: int, seed: str, cast: int) -> tuple[str, list[Block]]:
+def ticket_message(job: Job, row: int, seed: str, vote_count: int) -> tuple[str, list[Block]]:
     """The ticket with both replies in this row's order, and three buttons."""
     pair = _rows(job)[row]
     sides = ("tuned", "baseline") if tuned_first(seed, row) else ("baseline", "tuned")
@@ -69,15 +69,15 @@ def ticket_message(job: Job, row: int, seed: str, cast: int) -> tuple[str, list[
     labels = {"1": "Reply 1", "2": "Reply 2", "0": "Equally good"}
     row_of = [button(label, f"compare_vote:{place}", value) for place, label in labels.items()]
     blocks.append(actions(row_of, block_id="vote"))
-    if cast:
-        blocks.append(context(f"{cast} vote{'s' if cast != 1 else ''} so far"))
+    if vote_count:
+        blocks.append(context(f"{vote_count} vote{'s' if vote_count != 1 else ''} so far"))
     return text, validate_message(blocks, text)
 
 
 def summary_message(post: Post, job: Job) -> tuple[str, list[Block]]:
-    """Who won, unblinded."""
+    """The result of a comparison with the systems' names."""
     tally = tally_of(post.body["by_row"], int(post.body["people"]))
-    text = summed_up(tally, int(post.body["rows"]), _name(job, "tuned"), _name(job, "baseline"))
+    text = summary_text(tally, int(post.body["rows"]), _name(job, "tuned"), _name(job, "baseline"))
     lines = [
         f"Ticket {row + 1}: tuned {count['tuned']}, baseline {count['baseline']}, equal {count['equal']}"
         for row, count in sorted(tally.by_row.items())
@@ -85,8 +85,8 @@ def summary_message(post: Post, job: Job) -> tuple[str, list[Block]]:
     return text, [section(text), *([context("\n".join(lines))] if lines else [])]
 
 
-def summed_up(tally: Tally, rows: int, tuned_votes: str, baseline: str) -> str:
-    """The result in words: tickets won, since several votes on one ticket are not independent."""
+def summary_text(tally: Tally, rows: int, tuned_votes: str, baseline: str) -> str:
+    """The result as text; it counts tickets, since several votes on one ticket are not independent."""
     ours, theirs = tally.wins("tuned"), tally.wins("baseline")
     total = sum(sum(count.values()) for count in tally.by_row.values())
     if not total:
@@ -122,8 +122,8 @@ SHOWN_CHARS = 1500  # characters of a ticket or an answer
 FIELD = 1900  # of a column, escaped
 
 
-def try_modal(job: Job, memory: Memory, answers: list[Block] | None = None, text: str = "") -> Block:
-    """The form: a ticket, and above it the answers of the last one where there are any."""
+def try_modal(job: Job, metadata: FormMetadata, answers: list[Block] | None = None, text: str = "") -> Block:
+    """The form for a ticket, with the answers to the previous ticket above it."""
     about = f"*{kind_of(job.kind).label} on {escape(one_line(job.dataset, 60))}*  `{job.id}`\n{recipe(job)}"
     field_input = text_input(
         "text", text, "My invoice shows the wrong amount", multiline=True, longest=LONGEST
@@ -131,11 +131,11 @@ def try_modal(job: Job, memory: Memory, answers: list[Block] | None = None, text
     hint = "Keys, e-mail addresses, phone and card numbers are taken out before it is sent to the worker."
     ask = field("text", "Another ticket" if answers else "A ticket", field_input, hint)
     blocks = [section(about), *(answers or []), ask]
-    return modal("try", "Try the model", blocks, "Try it", memory.pack())
+    return modal("try", "Try the model", blocks, "Try it", metadata.pack())
 
 
 def waiting_modal(job: Job, text: str, workers: list[dict[str, Any]]) -> Block:
-    """What stands there until the answer comes."""
+    """The modal that is shown until the answer comes."""
     if not workers:
         state = "🟠 No worker is up. The answer comes as soon as one is (`trainwise worker`)."
     elif all(worker.get("running") for worker in workers):
@@ -147,17 +147,17 @@ def waiting_modal(job: Job, text: str, workers: list[dict[str, Any]]) -> Block:
 
 
 def ended_modal(job: Job) -> Block:
-    """The form again with both answers, or with the reason why there are none."""
+    """The form with both answers, or with the reason why there are none."""
     spec = job.spec
-    memory = Memory(str(spec.get("from")), None, str(spec.get("model")))
+    metadata = FormMetadata(str(spec.get("from")), None, str(spec.get("model")))
     about = f"*Model {escape(str(spec.get('model')))} on {escape(one_line(job.dataset, 60))}*"
     field_input = text_input("text", "", "Another ticket", multiline=True, longest=LONGEST)
     blocks = [section(about), *outcome(job), field("text", "Another ticket", field_input)]
-    return modal("try", "Try the model", blocks, "Try it", memory.pack())
+    return modal("try", "Try the model", blocks, "Try it", metadata.pack())
 
 
 def outcome(job: Job) -> list[Block]:
-    """The ticket with both answers side by side; a sentence where the try failed."""
+    """The ticket with both answers side by side, or a sentence when the trial failed."""
     ticket = section(_ticket(str(job.spec.get("text", ""))))
     report = read_report(job.report)
     if job.state != State.SUCCEEDED or not isinstance(report, TrialReport) or report.after is None:

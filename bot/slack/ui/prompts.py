@@ -1,4 +1,4 @@
-"""Questions to start from, offered in Messages and in the form behind "Ask"; each has a test of its answer."""
+"""Suggested questions for the messages tab and the form "Ask"; a test checks the answer to each."""
 
 from __future__ import annotations
 

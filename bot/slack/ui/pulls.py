@@ -1,4 +1,4 @@
-"""The form, the list and the report of pulls from help desks. Pure builders."""
+"""Builds the form, the list and the report of pulls from help desks. Pure."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from bot.slack.ui.blocks import (
     text_input,
 )
 from bot.slack.ui.escape import escape, one_line
-from bot.slack.ui.forms import Memory
+from bot.slack.ui.forms import FormMetadata
 from bot.slack.ui.lists import dataset_card
 from finetune.data.card import Card
 from finetune.sources import SOURCES
 from finetune.sources.contract import Source
 from worker.ledger.pulls import Pull
 
-EVERY: Mapping[str, tuple[str, float]] = {
+INTERVALS: Mapping[str, tuple[str, float]] = {
     "once": ("Once, now", 0.0),
     "hour": ("Every hour", 3600.0),
     "day": ("Every day", 86_400.0),
@@ -34,13 +34,15 @@ EVERY: Mapping[str, tuple[str, float]] = {
 SHOWN = 15
 
 
-def pull_modal(memory: Memory, sources: Sequence[Source], source: str = "", project: str = "") -> Block:
-    """The form that pulls from a connected help desk, once or on a schedule."""
+def pull_modal(
+    metadata: FormMetadata, sources: Sequence[Source], source: str = "", project: str = ""
+) -> Block:
+    """The form for a pull from a connected help desk, once or on a schedule."""
     names = [one.name for one in sources]
     desks = [option(one.label, one.name) for one in sources]
     needing = " ".join(f"{one.label}: {one.project}." for one in sources if one.project)
     examples = " ".join(f"{one.label}: {one.example}." for one in sources)
-    every = [option(label, name) for name, (label, _) in EVERY.items()]
+    every = [option(label, name) for name, (label, _) in INTERVALS.items()]
     scopes = [option("This channel only", "channel"), option("The whole workspace (admins)", "workspace")]
     blocks = [
         field("source", "From", select("source", desks, source if source in names else names[0])),
@@ -73,13 +75,13 @@ def pull_modal(memory: Memory, sources: Sequence[Source], source: str = "", proj
             hint="Whose data it is and why you may train on it. It stays on the card.",
         ),
     ]
-    return modal("dataset_pull", "Pull tickets", blocks, "Pull", memory.pack())
+    return modal("dataset_pull", "Pull tickets", blocks, "Pull", metadata.pack())
 
 
 def pull_list(
     pulls: Sequence[Pull], changeable: frozenset[str], sources: Sequence[Source], now: float
 ) -> list[Block]:
-    """The pulls that are set, with buttons for those in `changeable`, and the way to a new one."""
+    """The list of pulls, with buttons for those in `changeable` and for a new pull."""
     blocks = [
         section("*Pulls from help desks*" if pulls else "*Pulls from help desks*\nNone is set here yet.")
     ]
@@ -109,8 +111,8 @@ NOT_CONNECTED = (
 def _line(pull: Pull, now: float) -> str:
     label = SOURCES[pull.source].label if pull.source in SOURCES else pull.source
     project = escape(one_line(str(pull.query.get("project") or ""), 80))
-    often = next(
-        (words.lower() for words, seconds in EVERY.values() if seconds == pull.every_s), "now and then"
+    interval = next(
+        (words.lower() for words, seconds in INTERVALS.values() if seconds == pull.every_s), "now and then"
     )
     if pull.lease_until > now:
         state = "under way"
@@ -119,11 +121,11 @@ def _line(pull: Pull, now: float) -> str:
     else:
         state = "not due"
     last = f"\n{escape(one_line(pull.last, 300))}" if pull.last else ""
-    return f"*{escape(pull.dataset)}*  ·  {label} {project}  ·  {often}  ·  {state}{last}"
+    return f"*{escape(pull.dataset)}*  ·  {label} {project}  ·  {interval}  ·  {state}{last}"
 
 
 def pull_report(card: Card, lines: Sequence[str], is_new: bool) -> tuple[str, list[Block]]:
-    """What a pull changed, for a channel: text and blocks; the card follows where there is a new version."""
+    """A pull's report for the channel as text and blocks, with the card of a new version."""
     text = f"🔄 *{escape(card.name)}* " + (
         f"has a new version, {card.version}" if is_new else "was pulled: nothing new"
     )

@@ -1,7 +1,7 @@
-"""What was understood, as the card shows it: one line, and on a tap its menus. Pure dicts.
+"""Builds the line on what the bot understood, and its menus for corrections. Pure.
 
-The line stands under the verdict; each menu is a select with the reading chosen, or its title where nothing was read. Guesses carry a
-question mark, what a person confirmed a check mark.
+The line is below the verdict. Each menu is a select with the understood value, or with its title only. A guess has a question
+mark, a confirmed value a check mark.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ OPTION_CHARACTERS = 75
 
 
 def reading_blocks(reply: Reply) -> list[Block]:
-    """What a correction changed, the one thing in doubt, the line of what was understood, and its menus where open."""
+    """The blocks: what a correction changed, the choice between two readings, the understood line, and open menus."""
     words = load_phrases_of(reply.language)
     blocks = (
         [context("✏️  " + "  ·  ".join(escape(one_line(line, 300)) for line in reply.changes))]
@@ -38,7 +38,7 @@ def reading_blocks(reply: Reply) -> list[Block]:
 
 
 def understood_line(menus: tuple[Menu, ...], words: Phrases) -> str:
-    """`I understood: write replies · tone? · 3,200 approved ✓`; guesses carry a question mark."""
+    """The line `I understood: write replies · tone? · 3,200 approved ✓`."""
     parts = [
         f"*{escape(one_line(menu.label, 120))}*{MARKS.get(menu.certainty, '')}"
         for menu in menus
@@ -48,7 +48,7 @@ def understood_line(menus: tuple[Menu, ...], words: Phrases) -> str:
 
 
 def _menus_block(menus: tuple[Menu, ...]) -> Block:
-    """All menus in one row; its id names what is chosen, so that a client that keeps choices by id shows the new ones."""
+    """All menus in one row; the block_id depends on the chosen values, because Slack's client keeps choices by id."""
     selects = [
         select(
             f"reading:{menu.name}",
@@ -67,7 +67,7 @@ def _short(label: str) -> str:
 
 
 def _choice(reply: Reply, words: Phrases) -> list[Block]:
-    """The one thing that two readings differ in, both as buttons."""
+    """The question between two readings, with a button for each."""
     assert reply.choice is not None
     buttons = [
         button(_short(choice.label), f"choice:{number}", choice.value)

@@ -1,6 +1,6 @@
-"""The form that repairs a dataset: one question at a time, what was decided, how to take it back. Pure.
+"""Builds the form that repairs a dataset: one question at a time, the decisions so far, and Undo. Pure.
 
-It quotes tickets, so it is a form, which one person sees, and never a message.
+It quotes tickets, so it is a form, which only one person sees, and never a message.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from bot.slack.ui.blocks import Block, actions, button, context, divider, modal, section
 from bot.slack.ui.escape import escape, one_line
-from bot.slack.ui.forms import Memory
+from bot.slack.ui.forms import FormMetadata
 from bot.slack.ui.limits import split_text
 from finetune.data.card import Card
 from finetune.data.questions import Question
@@ -21,14 +21,14 @@ DECISIONS_SHOWN = 5
 LABEL, BUTTON_LABEL = 80, 40  # characters of a label in a sentence and on a button
 
 
-def waiting_view(card: Card, memory: Memory) -> Block:
-    """While the rows are read."""
+def waiting_view(card: Card, metadata: FormMetadata) -> Block:
+    """The view that is shown while the rows are read."""
     text = f"⏳ Looking at the {card.rows:,} tickets of *{escape(card.name)}*…"
-    return modal("repair", TITLE, [section(text)], memory=memory.pack())
+    return modal("repair", TITLE, [section(text)], metadata=metadata.pack())
 
 
-def repair_view(inspection: Inspection, memory: Memory, after: str = "", notice: str = "") -> Block:
-    """The question that follows `after` (an id; from the first again at the end), below `notice`, what was just done."""
+def repair_view(inspection: Inspection, metadata: FormMetadata, after: str = "", notice: str = "") -> Block:
+    """The view with `notice` and the question that follows the id `after` (the first one after the last)."""
     blocks = [section(notice)] if notice else []
     blocks += _head(inspection)
     if question := next_question(inspection.questions, after):
@@ -36,11 +36,11 @@ def repair_view(inspection: Inspection, memory: Memory, after: str = "", notice:
     if not inspection.is_checked and inspection.card.kind == "triage":
         check = button("Look for labels in doubt", "repair:check")
         blocks.append(actions([check, button("Look again", "repair:again")], block_id="check"))
-    return modal("repair", TITLE, [*blocks, *_history(inspection.decisions)], memory=memory.pack())
+    return modal("repair", TITLE, [*blocks, *_history(inspection.decisions)], metadata=metadata.pack())
 
 
 def next_question(questions: Sequence[Question], after: str) -> Question | None:
-    """The question after the one of this id, else the first; None where there is none."""
+    """The question after the id `after`, else the first; None without questions."""
     place = next((at for at, one in enumerate(questions) if one.id == after), -1)
     return questions[(place + 1) % len(questions)] if questions else None
 
@@ -101,7 +101,7 @@ def _label(question: Question) -> list[Block]:
 
 
 def _long_section(text: str) -> Block:
-    """A section of a ticket's words, cut where Slack would not take the rest: a sign can be five letters there."""
+    """A section of ticket text, cut to Slack's limit (an escaped character can take five characters)."""
     return section(split_text(text)[0])
 
 
@@ -110,7 +110,7 @@ def _choices(question: Question, choices: Sequence[Block]) -> Block:
 
 
 def _history(decisions: Sequence[Decision]) -> list[Block]:
-    """The newest decisions with who and when; those that can be taken back have a button."""
+    """The newest decisions with person and date; those that can be undone have a button."""
     if not decisions:
         return []
     newest = reversed(decisions[-DECISIONS_SHOWN:])

@@ -1,6 +1,6 @@
-"""The final report of a job as blocks, by the report's kind: headline, table, evidence, cost. Pure.
+"""Builds the final report of a job by its kind: headline, scores, evidence, cost. Pure.
 
-A report comes from a training machine: it is read as a value of its kind, and every text of it is escaped.
+A report comes from a training machine, so every text in it is escaped.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from worker.jobs.records import Event, Job
 from worker.jobs.states import State
 from worker.kinds import kind_of
 
-WORTH = {"yes": "✅", "no": "⛔", "unclear": "🤷"}
-DECISIONS = {
+WORTH_MARKS = {"yes": "✅", "no": "⛔", "unclear": "🤷"}
+DECISION_MARKS = {
     "enough": "✅",
     "more_data": "📥",
     "train": "🎯",
@@ -63,7 +63,7 @@ WHAT_IS_CHRF = (
 
 
 def final_report(job: Job) -> tuple[str, list[Block]]:
-    """The text and blocks of the one message that ends a job, whatever its end state."""
+    """The text and blocks of a job's final message, for every end state."""
     report = read_report(job.report)
     if job.state == State.SUCCEEDED and isinstance(report, DeploymentReport):
         return _deployment(job, report)
@@ -77,7 +77,7 @@ def final_report(job: Job) -> tuple[str, list[Block]]:
 
 
 def _buttons(job: Job, report: FinetuneReport | MeasurementReport) -> list[Block]:
-    """What a person can do with this report, the most likely first."""
+    """The report's buttons, the most useful first."""
     buttons = [
         button("Details", "job_details", job.id),
         button("All runs on these tickets", "dataset_runs", job.id),
@@ -104,20 +104,20 @@ def _buttons(job: Job, report: FinetuneReport | MeasurementReport) -> list[Block
 
 
 def _erase_button(job: Job) -> Block:
-    """Asks before a hosted model goes."""
+    """The button that erases a hosted model, with a confirmation."""
     platform = PLATFORMS.get(job.platform or "")
     place = platform.label if platform is not None else "its platform"
-    sure = confirm(
+    dialog = confirm(
         "Erase the model?",
         f"Nobody can ask it at {place} any more, and it cannot be brought back. The report stays.",
         "Erase it",
         "Keep it",
     )
-    return button("Erase the model", "model_erase", job.id, confirm=sure)
+    return button("Erase the model", "model_erase", job.id, confirm=dialog)
 
 
 def details_modal(job: Job, history: Sequence[Event]) -> Block:
-    """Everything else about a job: recipe, data, where it ran, and its history."""
+    """The modal with a job's details: recipe, data, machine and history."""
     parts = [f"*{kind_of(job.kind).label} {job.id}* on {escape(job.dataset)}\n{recipe(job)}"]
     if job.error:
         parts.append(f"*What happened*\n{escape(job.error)}")
@@ -132,7 +132,7 @@ def details_modal(job: Job, history: Sequence[Event]) -> Block:
 
 
 def _details_of(job: Job) -> list[str]:
-    """The parts of the details that come from the report, and the recipe."""
+    """The details from the report, and the recipe."""
     report, parts = read_report(job.report), []
     spec: Mapping[str, Any] = job.spec
     provenance: Mapping[str, Any] = {}
@@ -158,7 +158,7 @@ def _details_of(job: Job) -> list[str]:
 
 
 def _deployment(job: Job, report: DeploymentReport) -> tuple[str, list[Block]]:
-    """What was made, what it promises, and the commands that start it or let it take over."""
+    """The report of a deployment: the version, its promise, and the commands to serve it."""
     name, version = escape(one_line(report.name, 60)), escape(one_line(report.version, 80))
     lines = [f"🚀 *{escape(one_line(report.headline, 300))}*", escape(one_line(report.promise, 500))]
     if report.rows:
@@ -192,13 +192,13 @@ def _ended_without_report(job: Job) -> tuple[str, list[Block]]:
 
 
 def _headline(mark: str, headline: str) -> Block:
-    """`mark` and the headline, its first words up to a colon in bold."""
+    """The headline after `mark`, in bold up to its colon."""
     first, colon, rest = headline.partition(": ")
     return section(f"{mark} *{first}*\n{rest[:1].upper()}{rest[1:]}" if colon else f"{mark} {headline}")
 
 
 def _finetune(report: FinetuneReport, headline: str) -> list[Block]:
-    blocks = [_headline(WORTH.get(report.worth_it, "🤷"), headline)]
+    blocks = [_headline(WORTH_MARKS.get(report.worth_it, "🤷"), headline)]
     if report.why:
         blocks.append(section("*Why*  " + " ".join(escape(one_line(line, 400)) for line in report.why[:3])))
     blocks += _systems(report.systems, SCORE_NAMES.get(report.measure, "Scores"))
@@ -214,7 +214,7 @@ def _finetune(report: FinetuneReport, headline: str) -> list[Block]:
 
 
 def _measure(report: MeasurementReport, headline: str) -> list[Block]:
-    blocks = [_headline(DECISIONS.get(report.decision, "🤷"), headline)]
+    blocks = [_headline(DECISION_MARKS.get(report.decision, "🤷"), headline)]
     blocks += _systems(report.ladder, "Scores")
     lines = [
         _prose("Forecast", report.forecast.sentence or report.forecast.refused),
@@ -231,7 +231,7 @@ def _measure(report: MeasurementReport, headline: str) -> list[Block]:
 
 
 def _systems(systems: Sequence[SystemLine], title: str) -> list[Block]:
-    """Each system with a bar and its scores: lines that wrap, because a thread is too narrow for a table."""
+    """Each system with a bar and its scores, as lines, because a thread is too narrow for a table."""
     if not systems:
         return []
     blocks = [context(f"{title} on held-out tickets, with 95% intervals")]
@@ -265,7 +265,7 @@ def _cross_validation(system: SystemLine) -> str:
 
 
 def interval(score: Score | None) -> str:
-    """A score with its interval: `86.5% (82.1–90.3)`; without one a bare number; a dash for nothing."""
+    """A score with its interval: `86.5% (82.1–90.3)`; the number alone without an interval; a dash without a score."""
     if score is None:
         return "–"
     if score.low is None or score.high is None:
@@ -285,7 +285,7 @@ def _difference(difference: Difference | None) -> str:
 
 
 def _confusions(pairs: Sequence[Confusion], most: int, quoted: bool = False) -> str:
-    """Queues taken for each other; a ticket's text is quoted to one person only, never in a channel."""
+    """The confused pairs of queues; `quoted` adds a ticket's text, for private views only."""
     lines = []
     for pair in pairs[:most]:
         true, predicted = (escape(one_line(name, 60)) for name in (pair.true, pair.predicted))
@@ -295,7 +295,7 @@ def _confusions(pairs: Sequence[Confusion], most: int, quoted: bool = False) -> 
 
 
 def _examples(report: FinetuneReport) -> str:
-    """Some tickets with what people wrote, what the trained model wrote, and what the best baseline did."""
+    """Example tickets with the replies of people, of the trained model and of the best baseline."""
     against = report.difference.against if report.difference else "best baseline"
     lines = []
     for one in report.examples[:EXAMPLES_SHOWN]:
@@ -307,7 +307,7 @@ def _examples(report: FinetuneReport) -> str:
 
 
 def _data_line(data: DatasetPart) -> str:
-    """Rows and how they were cut; the parts add up to the rows."""
+    """The line on rows and their split; the parts add up to the rows."""
     if not data.rows:
         return escape(one_line(data.name, 60))
     parts = [f"{data.rows:,} tickets"]
@@ -333,12 +333,12 @@ def _cost_line(job: Job, cost: Spent) -> str:
 
 
 def _prose(label: str, text: str) -> str:
-    """A part of a report that is a sentence."""
+    """A labelled sentence of a report."""
     return f"*{label}*  {escape(one_line(text, 1200))}" if text.strip() else ""
 
 
 def _pairs(values: Any) -> str:
-    """Plain settings as lines; a digest shows its first twelve characters."""
+    """Settings as lines; a digest is cut to twelve characters."""
     if not isinstance(values, Mapping):
         return ""
     simple = {k: v for k, v in values.items() if isinstance(v, str | int | float) and v != ""}

@@ -1,6 +1,6 @@
-"""A `Reply` as Slack shows it: the verdict card, and the modals behind its buttons. Pure dicts.
+"""Builds the verdict card of a `Reply` and the modals of its buttons. Pure.
 
-The card is read in ten seconds: verdict, why, next step, cost; the rest stands behind buttons.
+The card shows verdict, reasons, next step and cost; buttons open the rest.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ MARKS = {
     Verdict.GUIDE_ANSWER: "📖",
     Verdict.OFF_TOPIC: "🧭",
 }
-SERVICE_BUTTONS = {  # what a question about the bot itself is answered with, beside its sentence
+SERVICE_BUTTONS = {  # the button of an answer about the bot itself
     "add_tickets": ("Add tickets", "home_add_dataset"),
     "add_documents": ("Add documents", "docs_add"),
     "measure": ("Measure it", "measure"),
     "train": ("Fine-tune", "finetune_open"),
 }
-BUILDING = (
+BUILD_VERDICTS = (
     Verdict.PROMPT,
     Verdict.RAG,
     Verdict.FINE_TUNE,
@@ -82,14 +82,14 @@ OPTIONS = {
     "small_model": "small model",
     "foundation_model": "foundation model",
 }
-POINTS = re.compile(r"\b(" + "|".join(OPTIONS) + r") ([+-][\d.]+)")
+POINTS_PATTERN = re.compile(r"\b(" + "|".join(OPTIONS) + r") ([+-][\d.]+)")
 SOURCES_SHOWN = 6
 WHY_SHOWN = 3
 CLAIM_MOST = 900  # characters of one sentence
 
 
 def verdict_card(reply: Reply) -> list[Block]:
-    """The answer to a question: what to do, why with numbered sources, next step, cost, buttons."""
+    """The card: verdict, reasons with numbered sources, next step, cost, buttons."""
     blocks = [section(_title(reply))]
     if reply.service:
         return blocks + _service_buttons(reply)
@@ -108,7 +108,7 @@ def verdict_card(reply: Reply) -> list[Block]:
 
 
 def verdict_text(reply: Reply) -> str:
-    """The card in one line, for notifications and screen readers."""
+    """The card's one-line text, for notifications and screen readers."""
     if reply.service:
         return escape(one_line(reply.headline, 600))
     return f"{MARKS[reply.verdict]} {badge(reply.verdict, reply.language)}: {escape(one_line(reply.headline, 600))}"
@@ -126,7 +126,7 @@ def verdict_title(reply: Reply) -> str:
 
 
 def why_modal(reply: Reply) -> Block:
-    """Everything behind the verdict: each reason, each signal with the asker's words, each source."""
+    """The modal "Why?": every reason, every signal with the asker's words, every source."""
     blocks = _paragraphs(f"*{escape(one_line(reply.headline, 500))}*")
     blocks += _paragraphs("\n".join(f"• {_claim(c.text, c.cites, reply.citations)}" for c in reply.why))
     if reply.signals:
@@ -140,7 +140,7 @@ def why_modal(reply: Reply) -> Block:
 
 
 def change_modal(reply: Reply) -> Block:
-    """What would have to be different for another verdict to win."""
+    """The modal on what would change the verdict."""
     lines = [f"• {escape(text)}" for text in reply.would_change]
     empty = "Nothing that I know of would change this verdict."
     blocks = _paragraphs("\n".join(lines) or empty)
@@ -149,7 +149,7 @@ def change_modal(reply: Reply) -> Block:
 
 
 def source_modal(citation: Citation) -> Block:
-    """The passage behind one citation, with the quoted words in bold."""
+    """The modal with the passage of a citation, the quoted words in bold."""
     heading = citation.heading.removeprefix(citation.title).removeprefix(" > ").strip()
     head = f"*{escape(one_line(citation.title, 300))}*"
     blocks = [section(f"{head}\n{escape(one_line(heading, 300))}" if heading else head)]
@@ -164,7 +164,7 @@ def _title(reply: Reply) -> str:
         return split_text(escape(reply.headline))[0]
     words = load_phrases_of(reply.language)
     head = f"{MARKS[reply.verdict]}  *{words(f'badge.{reply.verdict}')}*"
-    if reply.verdict in BUILDING and reply.confidence:
+    if reply.verdict in BUILD_VERDICTS and reply.confidence:
         head += f"  ·  {meter(reply.confidence)} {words('say.sure', share=f'{reply.confidence:.0%}')}"
     elif reply.verdict == Verdict.NEED_MORE_INFO and reply.lean is not None:
         head += f"  ·  {words('say.leaning', badge='*' + words(f'badge.{reply.lean}') + '*')}"
@@ -172,7 +172,7 @@ def _title(reply: Reply) -> str:
 
 
 def _service_buttons(reply: Reply) -> list[Block]:
-    """The one button that leads on, where there is one."""
+    """The button of an answer about the bot itself, if it has one."""
     if reply.service not in SERVICE_BUTTONS:
         return []
     label, action_id = SERVICE_BUTTONS[reply.service]
@@ -180,7 +180,7 @@ def _service_buttons(reply: Reply) -> list[Block]:
 
 
 def meter(share: float, cells: int = 5) -> str:
-    """A share from 0 to 1 as filled and empty cells."""
+    """A share from 0 to 1 as a bar of filled and empty cells."""
     full = max(0, min(cells, round(share * cells)))
     return "▰" * full + "▱" * (cells - full)
 
@@ -190,12 +190,12 @@ def _why(reply: Reply) -> list[Block]:
 
 
 def _claims(reply: Reply) -> tuple[Claim, ...]:
-    """The sentences on the card; the rest of a verdict's stand behind its "Why?"."""
+    """The claims on the card; "Why?" shows the rest."""
     return reply.why if reply.verdict == Verdict.GUIDE_ANSWER else reply.why[:WHY_SHOWN]
 
 
 def _citations(reply: Reply) -> tuple[Citation, ...]:
-    """The sources of the sentences on the card."""
+    """The sources of the card's claims."""
     numbers = {number for claim in _claims(reply) for number in claim.cites}
     return tuple(c for c in reply.citations if c.number in numbers)
 
@@ -208,7 +208,7 @@ def _claim(text: str, cites: Sequence[int], citations: Sequence[Citation]) -> st
 
 
 def _signal(signal: DecidingSignal, effects: set[str]) -> str:
-    """What was read, the asker's words, and the reasons that no signal before it has given (in `effects`)."""
+    """The line of a signal: value, the asker's words, and the reasons that are not in `effects` yet."""
     words = f" — “{escape(one_line(signal.quote, 200))}”" if signal.quote.strip() else ""
     name = SIGNAL_NAMES.get(signal.name, signal.name.replace("_", " ").capitalize())
     value = VALUES.get(signal.value, signal.value.replace("_", " "))
@@ -219,8 +219,8 @@ def _signal(signal: DecidingSignal, effects: set[str]) -> str:
 
 
 def _in_words(effect: str) -> str:
-    """`facts belong in retrieval (rag +4, fine_tune -1)` with the options' names as the card writes them."""
-    return POINTS.sub(lambda m: f"{OPTIONS.get(m[1], m[1])} {m[2]}", effect)
+    """The effect with the display names of its options: `facts belong in retrieval (rag +4, fine_tune -1)`."""
+    return POINTS_PATTERN.sub(lambda m: f"{OPTIONS.get(m[1], m[1])} {m[2]}", effect)
 
 
 def _next_lines(reply: Reply) -> list[Block]:
@@ -248,13 +248,13 @@ def _follow_up(reply: Reply) -> list[Block]:
 
 
 def _source(citation: Citation) -> str:
-    """The section alone: the innermost heading, or the title of a document without headings."""
+    """The name of a source: the innermost heading, or the document's title."""
     innermost = citation.heading.rsplit(" > ", 1)[-1].strip() or citation.title
     return link(citation.url, one_line(innermost, 90))
 
 
 def _by_document(sources: Sequence[Citation]) -> str:
-    """Sources in their order, each document named once where a run of its sections begins."""
+    """The sources in order, with each document's title once per run of its sections."""
     runs = [(title, list(run)) for title, run in groupby(sources, key=lambda c: c.title)]
     lines = ["  ".join(f"[{c.number}] {_source(c)}" for c in run) for _, run in runs]
     return "\n".join(
@@ -279,7 +279,7 @@ def _sources(reply: Reply) -> list[Block]:
 
 def _buttons(reply: Reply) -> list[Block]:
     words, buttons = load_phrases_of(reply.language), []
-    if reply.verdict in BUILDING:
+    if reply.verdict in BUILD_VERDICTS:
         buttons.append(button(words("say.why"), "why"))
         if reply.would_change:
             buttons.append(button(words("say.what_change"), "would_change"))
@@ -291,7 +291,7 @@ def _buttons(reply: Reply) -> list[Block]:
 
 
 def _passage(citation: Citation) -> str:
-    """The passage escaped, the quoted words in bold where they stand (white space may differ)."""
+    """The escaped passage with the quoted words in bold (white space may differ)."""
     words = [re.escape(escape(word)) for word in citation.quote.split()]
     passage = escape(citation.passage) or escape(citation.quote)
     if not words or "*" in citation.quote:

@@ -1,4 +1,4 @@
-"""The terminal's doors: every bad input ends in one clear message with exit code 2, never in a traceback."""
+"""Bad input at the command line: one clear message and exit code 2, never a traceback."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     [["ask", "should we train?"], ["datasets", "list"], ["jobs", "list"], ["finetune", "sample-tickets"]],
 )
 def test_a_full_disk_is_named(arguments: list[str], tiny_disk: Path) -> None:
-    """Whatever is written first, the message speaks of space on the disk; nothing half-written stays."""
+    """Whichever file is written first, the message names the full disk, and no partial file stays."""
     result = trainwise(tiny_disk / "home", *arguments)
     assert result.returncode == 2, result.stdout + result.stderr
     assert "space" in result.stderr or "disk is not full" in result.stderr

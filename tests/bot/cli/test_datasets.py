@@ -90,8 +90,8 @@ def test_names_that_could_be_paths_are_refused(name: str, trainwise: Terminal, t
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tickets.csv"]
 
 
-def test_the_guess_is_told_and_columns_can_be_named(trainwise: Terminal, tmp_path: Path) -> None:
-    """Unknown names are guessed by content and said; options decide otherwise; a wrong one lists what is there."""
+def test_guessed_columns_are_printed_and_can_be_overridden(trainwise: Terminal, tmp_path: Path) -> None:
+    """Unknown names are guessed by content and printed; options override them; a wrong name lists the columns."""
     lines = [f"{text},{label},{'xyz'[at % 3]}" for at, (text, label) in enumerate(ROWS)]
     save(tmp_path, "alpha,beta,gamma\n" + "\n".join(lines))
     _, out, _ = trainwise("datasets", "add", "tickets.csv", "--name", "guessed")
@@ -123,10 +123,10 @@ def test_a_person_confirms_the_guess(
     assert trainwise("datasets", "add", "tickets.csv")[0] == 0
 
 
-def test_rows_of_several_labels_are_told_and_asked_about(
+def test_rows_with_several_labels_are_reported_and_asked_about(
     trainwise: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Their share and what is done stand there, an option decides, and on a terminal the person is asked."""
+    """Their share and treatment are printed; an option sets the treatment; on a terminal the person is asked."""
     import io
 
     lines = [
@@ -154,7 +154,7 @@ def test_rows_of_several_labels_are_told_and_asked_about(
 
 
 def test_good_rows_are_kept_and_bad_ones_listed_in_a_file(trainwise: Terminal, tmp_path: Path) -> None:
-    """The list has line and reason and runs nothing in a spreadsheet; the next good file leaves no old list."""
+    """The list names line and reason, and its cells are no formulas; the next good file removes an old list."""
     rows = "\n".join(map(",".join, ROWS))
     attack = '=cmd|calc,"bug",extra'
     save(tmp_path, f"text,label\n{attack}\n,bug\n{rows}", "My Tickets (1).csv")
@@ -170,10 +170,10 @@ def test_good_rows_are_kept_and_bad_ones_listed_in_a_file(trainwise: Terminal, t
 
 
 @pytest.mark.parametrize("command", [["datasets", "add"], ["measure"], ["finetune", "--here"]])
-def test_an_ambiguous_queue_is_refused_with_the_option_that_settles_it(
+def test_an_ambiguous_queue_column_is_refused_with_the_option_to_name_it(
     command: list[str], trainwise: Terminal, tmp_path: Path
 ) -> None:
-    """Without a terminal nobody can be asked: the columns are named, and naming one reads the file."""
+    """Without a terminal the message lists the columns; with one of them named the file is read."""
     lines = [f"{text},{label},{'xyz'[at // 2 % 3]},open" for at, (text, label) in enumerate(ROWS)]
     save(tmp_path, "text,team,category,status\n" + "\n".join(lines))
     code, out, err = trainwise(*command, "tickets.csv")
@@ -202,7 +202,7 @@ def test_the_card_is_shown_in_words_and_as_a_picture(trainwise: Terminal, tmp_pa
     assert trainwise("datasets", "list")[1].count("sample-tickets") == 1
 
 
-def test_forgetting_and_removing_say_what_went(trainwise: Terminal, tmp_path: Path) -> None:
+def test_forget_and_remove_say_what_they_erased(trainwise: Terminal, tmp_path: Path) -> None:
     """A requester's rows leave every dataset and nothing of theirs is left on disk; removal erases the rest."""
     lines = [f"{text},{label},Person{at % 6}@example.com" for at, (text, label) in enumerate(ROWS)]
     save(tmp_path, "text,label,requester_email\n" + "\n".join(lines))

@@ -28,16 +28,18 @@ def server() -> Iterator[QualifiedServer]:
         yield running
 
 
-def examine(home: Path, base_url: str, budget_s: int = 20) -> Finding:
+def run_checks(home: Path, base_url: str, budget_s: int = 20) -> Finding:
     environ = {"TRAINWISE_HOME": str(home), "OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": KEY}
     return chat(load_settings({**environ, "TRAINWISE_CHAT_TIMEOUT": str(budget_s)}))
 
 
 def test_a_model_that_answers_is_told_with_its_way(server: QualifiedServer, tmp_path: Path) -> None:
     """The finding names the model and how it gives structured output."""
-    assert examine(tmp_path, server.base_url) == Finding("chat model", Level.OK, "gpt-6-luna (json_schema)")
+    assert run_checks(tmp_path, server.base_url) == Finding(
+        "chat model", Level.OK, "gpt-6-luna (json_schema)"
+    )
     server.always("no_json_schema")
-    assert examine(tmp_path, server.base_url).detail == "gpt-6-luna (tools)"
+    assert run_checks(tmp_path, server.base_url).detail == "gpt-6-luna (tools)"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,7 @@ def test_a_failure_names_the_setting(
 ) -> None:
     """Each failure says what happened and where to look, without the key."""
     server.always(behaviour)
-    match = examine(tmp_path, server.base_url, 2 if behaviour == "stall" else 20)
+    match = run_checks(tmp_path, server.base_url, 2 if behaviour == "stall" else 20)
     assert match.level is Level.FAIL
     assert detail in match.detail
     assert fix in match.fix
@@ -132,8 +134,8 @@ def test_a_mistyped_address_of_a_platform_does_not_keep_the_bot_from_starting(
 
 
 @pytest.mark.parametrize("name", sorted(WIRES))
-def test_a_help_desk_is_asked_whether_it_takes_the_token(tmp_path: Path, name: str) -> None:
-    """One that is not set is not named; a token that is refused, or a setting that is missing, is said with its name."""
+def test_doctor_checks_a_help_desks_token(tmp_path: Path, name: str) -> None:
+    """An unconfigured help desk is not listed; a refused token and a missing setting are named."""
     home = {"TRAINWISE_HOME": str(tmp_path)}
     assert help_desks(load_settings(home)) == []
     desk = WIRES[name]()
@@ -153,10 +155,10 @@ def test_a_help_desk_is_asked_whether_it_takes_the_token(tmp_path: Path, name: s
 
 
 @pytest.mark.parametrize(("place", "level"), [("T0NORTHWIND", Level.WARN), ("", Level.OK)])
-def test_admins_of_the_environment_that_hold_nowhere_are_told(
+def test_doctor_reports_admins_of_the_environment_that_have_no_effect(
     tmp_path: Path, place: str, level: Level
 ) -> None:
-    """They are those of the workspace that was here before OAuth."""
+    """They apply only to the workspace from before OAuth."""
     env = {"TRAINWISE_HOME": str(tmp_path), "TRAINWISE_ADMINS": "U1", "TRAINWISE_MAY_INSTALL": "T0NORTHWIND"}
     settings = load_settings(env)
     directory = Directory(open_engine(tmp_path, settings.database_url.reveal()))

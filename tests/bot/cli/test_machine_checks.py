@@ -56,8 +56,8 @@ def test_an_old_processor_is_told(tmp_path: Path, flags: str, level: Level, part
     assert (match.level, part in match.detail) == (level, True)
 
 
-def test_root_and_others_may_run_it_and_root_in_a_strangers_home_is_warned(tmp_path: Path) -> None:
-    """Files of root would be in the owner's way."""
+def test_root_is_warned_in_another_users_home(tmp_path: Path) -> None:
+    """The owner could not change root's files; root in its own home and other users are fine."""
     assert user(settings_of(tmp_path), 1000).level is Level.OK
     own = os.stat(tmp_path).st_uid
     assert user(settings_of(tmp_path), 0).level is (Level.WARN if own else Level.OK)
@@ -67,7 +67,7 @@ def test_root_and_others_may_run_it_and_root_in_a_strangers_home_is_warned(tmp_p
 
 
 def test_a_taken_port_is_told_in_http_mode_only(tmp_path: Path) -> None:
-    """Socket Mode needs none; a port that a stranger holds fails with the variable to change; a free one is fine."""
+    """Socket Mode needs no port; a port of another program fails with the variable to change; a free port is fine."""
     assert port(settings_of(tmp_path)).level is Level.OFF
     with socket.create_server(("127.0.0.1", 0)) as occupant:
         number = str(occupant.getsockname()[1])
@@ -134,6 +134,6 @@ def test_a_full_and_a_read_only_home_are_told(tmp_path: Path, script: str, reaso
     assert "TRAINWISE_HOME" in result.stdout
 
 
-def test_doctor_looks_at_all_of_it() -> None:
-    """Each check stands in the list that the command walks through."""
+def test_doctor_runs_every_machine_check() -> None:
+    """Each check is in the list of the command."""
     assert {python, processor, user, home, disk, packages, port, proxy} <= set(CHECKS)

@@ -1,4 +1,4 @@
-"""`trainwise serve NAME` again: a restart changes nothing of what answers."""
+"""A restart of `trainwise serve NAME` does not change which version answers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from bot.cli import serve
 from finetune.serving.versions import SERVED, Versions
 
 
-def test_a_restart_ends_no_trial_and_hides_no_rollback(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_restart_keeps_a_trial_and_a_rollback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The pointer stays as it was, unless another error rate is promised."""
     monkeypatch.setattr(serve, "serving_place", lambda: tmp_path)
     versions = Versions(tmp_path, "tickets")

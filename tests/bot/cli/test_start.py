@@ -1,4 +1,4 @@
-"""The first word of every command comes at once: what a command needs is loaded when it runs."""
+"""Commands start quickly: a command imports its libraries when it runs."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ print({library["num_threads"] for library in threadpoolctl.threadpool_info() if 
 """
 
 
-def test_the_bot_divides_no_product_among_threads() -> None:
-    """`trainwise up` has numpy compute on the thread that asks: threads that spin tripled a question's CPU."""
+def test_the_bot_computes_matrix_products_on_one_thread() -> None:
+    """`trainwise up` limits numpy to the calling thread: spinning threads tripled the CPU of a question."""
     mine = ("SLACK", "NUM_THREADS")
     environment = {name: text for name, text in os.environ.items() if not any(m in name for m in mine)}
     command = [sys.executable, "-c", PRODUCTS]

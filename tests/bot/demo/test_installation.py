@@ -1,4 +1,4 @@
-"""The second half of the installation: followed line by line, waited for, ended with the demo, its failure told."""
+"""The installation during the demo: its output, the wait for it, its end with the demo, and its failure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LINES = {
 
 
 def installation(home: Path, code: str) -> tuple[Installation, io.StringIO]:
-    """One that runs `code` in the place of the installer, whatever is installed here, and what it prints."""
+    """An installation that runs `code` instead of the installer, and its printed lines."""
     out = io.StringIO()
     one = Installation(home, Console(file=out, width=200), lambda: [sys.executable, "-c", code])
     one.is_needed = True
@@ -47,8 +47,8 @@ def test_a_wheel_in_a_folder_is_as_large_as_its_file(tmp_path: Path) -> None:
     assert large_package(f"Processing {wheel}") == "torch 2.13.0 (30 MB)"
 
 
-def test_the_marker_lies_there_until_all_is_installed(tmp_path: Path) -> None:
-    """Its path stands in the bot's environment, so the bot knows that waiting helps."""
+def test_the_marker_file_exists_until_everything_is_installed(tmp_path: Path) -> None:
+    """Its path is in the bot's environment, so the bot can tell people to wait."""
     line = next(iter(LINES))
     one, out = installation(tmp_path, f"print({line!r})")
     marker = Path(one.env[INSTALLING])
@@ -70,7 +70,7 @@ def test_an_installer_that_fails_is_told_with_its_last_words(tmp_path: Path) -> 
 def test_a_silent_installer_is_waited_for_while_it_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A large package over a slow line brings no word for many minutes; one that does nothing is given up."""
+    """A large download prints nothing for minutes; an installer that does no work is given up."""
     monkeypatch.setattr("bot.demo.installation.SILENCE_S", 1.2)
     one, out = installation(tmp_path, "import time\nwhile time.process_time() < 3.5: pass")
     with one:

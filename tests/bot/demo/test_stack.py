@@ -1,4 +1,4 @@
-"""The local stack: what does not start leaves nothing behind."""
+"""A failed start of the local stack leaves no process behind."""
 
 from __future__ import annotations
 

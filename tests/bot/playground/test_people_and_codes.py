@@ -1,4 +1,4 @@
-"""The workspace has people from outside, group DMs and Slack's rarer words of refusal."""
+"""The workspace's external people, group DMs and rarer error codes of Slack."""
 
 from __future__ import annotations
 

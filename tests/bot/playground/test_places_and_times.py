@@ -1,4 +1,4 @@
-"""Channels that are made, renamed, left and archived; messages for later; webhooks; a socket that is asked to go."""
+"""Channels (created, renamed, left, archived), scheduled messages, webhooks, and sockets that are asked to reconnect."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EVENTS = (
 
 @pytest.fixture
 def playground() -> Any:
-    """An app with what it takes to look after channels, and a webhook."""
+    """An app with the scopes to manage channels, and a webhook."""
     manifest = deepcopy(MANIFEST)
     manifest["oauth_config"]["scopes"]["bot"] += ["channels:manage", "groups:write", "incoming-webhook"]
     manifest["settings"]["event_subscriptions"]["bot_events"] += [*EVENTS, "member_joined_channel"]
@@ -84,7 +84,7 @@ def test_the_life_of_a_channel(playground: Playground, client: WebClient) -> Non
     assert client.chat_postMessage(channel=ROOM, text="back")["ok"]
 
 
-def test_a_message_for_later_is_posted_at_its_time_or_taken_back(
+def test_a_scheduled_message_is_posted_at_its_time_or_deleted(
     playground: Playground, client: WebClient
 ) -> None:
     """On the workspace's clock."""
@@ -142,7 +142,7 @@ def test_an_incoming_webhook_posts_to_its_channel(playground: Playground, client
 def test_the_old_socket_serves_until_its_successor_is_there(
     playground: Playground, app: App, connect: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Asked to go, it still takes what comes: nothing is lost or late between two connections."""
+    """Until the new socket is open the old one still receives envelopes, so none is lost or late."""
     texts: list[str] = []
     app.event("message")(lambda event: texts.append(event["text"]))
     app.event("app_mention")(lambda event: texts.append(event["text"]))
@@ -154,8 +154,10 @@ def test_the_old_socket_serves_until_its_successor_is_there(
     until(lambda: "still there?" in texts)
 
 
-def test_what_a_deleted_root_and_a_broadcast_leave(playground: Playground, client: WebClient) -> None:
-    """A stone that holds the thread together; the root rides along; a late broadcast cannot change the words too."""
+def test_a_deleted_root_becomes_a_tombstone_and_a_broadcast_shows_its_root(
+    playground: Playground, client: WebClient
+) -> None:
+    """The tombstone keeps the thread; a broadcast carries its root; a later broadcast cannot change the text."""
     root = client.chat_postMessage(channel=ROOM, text="root")["ts"]
     reply = client.chat_postMessage(channel=ROOM, text="reply", thread_ts=root, reply_broadcast=True)
     assert reply["message"]["root"]["text"] == "root"

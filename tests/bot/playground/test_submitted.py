@@ -1,4 +1,4 @@
-"""A form that was sent ends with its outcome, whichever arrives first: the outcome or the answer to the submission."""
+"""A submitted form shows its outcome, whether the outcome or the answer to the submission arrives first."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_outcome_is_what_stays(app, connect, maya, client, late):
     assert "the outcome" in str(until(maya.view))
 
 
-def test_a_closed_form_is_said(app, connect, maya, client):
+def test_a_closed_form_raises_an_error(app, connect, maya, client):
     """The caller then tells the person in another way."""
 
     @app.command("/finetune")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bot.slack.ui.column_form import WAYS, Upload, columns_modal
+from bot.slack.ui.column_form import SEVERAL_WAYS, Upload, columns_modal
 from bot.slack.ui.limits import validate_view
 from finetune.data.labels import SEVERAL
 from finetune.data.reading import preview
@@ -27,6 +27,6 @@ def test_several_labels_are_asked_about_for_the_column_that_has_them(tmp_path: P
     [question] = [block for block in form["blocks"] if block.get("block_id") == "several"]
     assert "75% of the first rows have several" in question["hint"]["text"]
     assert question["element"]["initial_option"]["value"] == "leave-out"
-    assert list(WAYS) == list(SEVERAL)
+    assert list(SEVERAL_WAYS) == list(SEVERAL)
     other = columns_modal(UPLOAD, path.name, head, {"text": "c0", "label": "c2"})
     assert not any(block.get("block_id") == "several" for block in other["blocks"])

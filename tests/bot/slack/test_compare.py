@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.slack.ui.limits import texts_of, validate_message
-from bot.slack.ui.model_trials import summary_message, summed_up, ticket_message
+from bot.slack.ui.model_trials import summary_message, summary_text, ticket_message
 from tests.bot.slack.test_job_card import NASTY, job
 from worker.errors import WorkerError
 from worker.jobs.records import JobRequest, Post
@@ -30,8 +30,8 @@ def open_comparison(folder: Path, rows: int = 4) -> tuple[Ledger, str]:
     return ledger, job.id
 
 
-def test_which_reply_stands_first_is_shuffled_by_seed() -> None:
-    """About half of many rows each way, the same twice, another seed another order."""
+def test_a_seed_shuffles_the_order_of_the_replies() -> None:
+    """About half of the rows have each order; the same seed gives the same order, another seed another one."""
     order = [tuned_first("a:7", row) for row in range(200)]
     assert 70 < sum(order) < 130
     assert order == [tuned_first("a:7", row) for row in range(200)]
@@ -48,8 +48,8 @@ def test_a_ticket_names_no_system_and_keeps_its_order() -> None:
         assert (text.index("on its way") < text.index("call us")) == tuned_first("s", row)
 
 
-def test_one_vote_each_and_none_after_the_end(tmp_path: Path) -> None:
-    """A second vote changes nothing, also after the ledger was opened anew; closing twice is closing once."""
+def test_each_person_votes_once_and_not_after_the_end(tmp_path: Path) -> None:
+    """A second vote changes nothing, also after a restart; closing twice has the effect of closing once."""
     ledger, job_id = open_comparison(tmp_path)
     assert comparisons.vote(ledger.engine, job_id, 0, "U1", "tuned", 2.0)
     assert not comparisons.vote(ledger.engine, job_id, 0, "U1", "baseline", 3.0)
@@ -65,8 +65,8 @@ def test_one_vote_each_and_none_after_the_end(tmp_path: Path) -> None:
         comparisons.vote(ledger.engine, job_id, 1, "U1", "tuned", 7.0)
 
 
-def test_what_is_owed_is_owed_once(tmp_path: Path) -> None:
-    """Started twice it posts once: an introduction, a message a ticket, and at the end one summary."""
+def test_a_comparison_puts_each_message_into_the_outbox_once(tmp_path: Path) -> None:
+    """Started twice it posts once: an introduction, one message per ticket, and at the end one summary."""
     ledger, job_id = open_comparison(tmp_path)
     assert not comparisons.start(ledger.engine, job_id, "U2", "other", 4, 2.0)
     comparisons.close(ledger.engine, job_id, "U2", 3.0)
@@ -96,7 +96,7 @@ def test_a_vote_on_nothing_is_refused(tmp_path: Path, row: int, choice: str) -> 
 def test_the_result_counts_tickets_and_says_when_they_are_too_few(by_row: Any, part: str) -> None:
     """Five votes on one ticket are one ticket; one ticket decides nothing."""
     tally = Tally({row: Counter(count) for row, count in by_row.items()}, 2)
-    text = summed_up(tally, 10, "Tuned", "Nearest")
+    text = summary_text(tally, 10, "Tuned", "Nearest")
     assert part in text
     if len(by_row) in (1, 2) and "equal" not in by_row.get(0, {}):
         assert "too few to say" in text

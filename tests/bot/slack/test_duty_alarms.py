@@ -1,4 +1,4 @@
-"""The bets of a watch in the ledger: whatever the looks, restarts and changed words, they are those of its events from the beginning."""
+"""The alarms of a watch in the ledger equal those of all its events, whatever updates, restarts and changed labels come between."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from bot.slack.delivery.duty_alarms import judged_observations, look
+from bot.slack.delivery.duty_alarms import judged_observations, update_alarms
 from bot.slack.on_duty import observations_of
 from finetune.evaluation.alarms import Alarms
 from finetune.evaluation.on_duty import checks_of
@@ -30,17 +30,17 @@ NUMBERS = itertools.count()
 
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
-    """One ledger for all examples, each with a watch of its own."""
+    """One ledger for all examples; each example has its own watch."""
     return Ledger(str(tmp_path_factory.mktemp("alarms") / "ledger.db"))
 
 
 def a_watch(ledger: Ledger) -> Watch:
-    """Live, promising at most 10%."""
+    """A live watch that promises at most 10% wrong answers."""
     return duty.open_watch(ledger.engine, watch_of(channel=f"C{next(NUMBERS)}"))
 
 
 def settle(ledger: Ledger, watch: Watch, number: int, is_audit: bool = True) -> str:
-    """The ticket of this number comes and is answered; its confidence and distance depend on the number."""
+    """Enters and answers the ticket of this number; its confidence and distance depend on the number."""
     rng, key = np.random.default_rng(number), f"k{number}"
     duty.enter(ledger.engine, watch.id, key, "", "words", 10.0 + number)
     (ticket,) = duty.waiting(ledger.engine, watch.id)
@@ -52,12 +52,12 @@ def settle(ledger: Ledger, watch: Watch, number: int, is_audit: bool = True) -> 
 
 
 def say(ledger: Ledger, watch: Watch, number: int, queue: str, person: str = "U1", at: float = 0.0) -> None:
-    """A person's word; the clocks of two bots may differ, so the time says little of the order."""
+    """Stores a person's label; the time may not show the order, since the clocks of two bots may differ."""
     duty.label(ledger.engine, watch.id, f"k{number}", person, queue, at)
 
 
 def from_the_beginning(ledger: Ledger, watch: Watch) -> Alarms:
-    """All events in the order of their places, bet on in one go with the words as they stand now."""
+    """The alarms computed at once from all events in order, with the current labels."""
     alarms, labels = Alarms.begin(watch.error_rate, BEFORE.tolist()), duty.labels_of(ledger.engine, watch.id)
     tickets = duty.tickets_of(ledger.engine, watch.id, watch.mode_at)
     events = [(one.place, one, False) for one in tickets if one.place]
@@ -72,11 +72,11 @@ def from_the_beginning(ledger: Ledger, watch: Watch) -> Alarms:
 
 
 class Crash(Exception):
-    """The process ends here."""
+    """Simulates a crash of the process."""
 
 
 def crash(*_: object) -> None:
-    """In place of a step."""
+    """Crashes in the place of a step."""
     raise Crash
 
 
@@ -95,7 +95,7 @@ STEPS = st.lists(
 def test_each_event_counts_once_whatever_comes_between(
     ledger: Ledger, steps: list[tuple[str, int, bool]]
 ) -> None:
-    """Looks, looks that break off before and after the bets, other bots' clocks, and people who change their minds."""
+    """Updates, updates that crash before and after the write, other bots' clocks, and people who change their labels."""
     watch, count = a_watch(ledger), 0
     for step, number, right in steps:
         if step in ("ticket", "audit"):
@@ -105,31 +105,31 @@ def test_each_event_counts_once_whatever_comes_between(
             person = "U2" if step == "split" else "U1"
             say(ledger, watch, number % count, "a" if right else "b", person, float(number))
         elif step == "look":
-            assert look(ledger.engine, watch, BEFORE) is not None
+            assert update_alarms(ledger.engine, watch, BEFORE) is not None
         elif step == "crash":
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(*((Alarms, "to_json", crash) if right else (duty_evidence, "News", crash)))
                 with contextlib.suppress(Crash):
-                    look(ledger.engine, watch, BEFORE)
-    alarms = look(ledger.engine, watch, BEFORE)
+                    update_alarms(ledger.engine, watch, BEFORE)
+    alarms = update_alarms(ledger.engine, watch, BEFORE)
     assert alarms is not None
     expected = from_the_beginning(ledger, watch)
     assert replace(alarms, alarm="", is_of_labels=False) == replace(expected, alarm="", is_of_labels=False)
 
 
-def test_an_alarm_is_rung_once_more_where_nobody_could_act_on_it(ledger: Ledger) -> None:
-    """The process ended between the look and the change of mode: the next look, without any news, says the same."""
+def test_an_alarm_is_raised_again_after_a_crash(ledger: Ledger) -> None:
+    """The process crashed between the update and the change of mode: the next update raises the alarm without new events."""
     watch = a_watch(ledger)
     for number in range(40):
         settle(ledger, watch, number)
         say(ledger, watch, number, "b" if number % 2 else "a")
-    first = look(ledger.engine, watch, BEFORE)
+    first = update_alarms(ledger.engine, watch, BEFORE)
     assert first is not None
     assert "promise is broken" in first.alarm
     for number in range(40, 60):
         settle(ledger, watch, number)
         say(ledger, watch, number, "a")
-    again = look(ledger.engine, watch, BEFORE)
+    again = update_alarms(ledger.engine, watch, BEFORE)
     assert again is not None
     assert (again.alarm, again.is_of_labels) == (first.alarm, True)
 
@@ -137,25 +137,25 @@ def test_an_alarm_is_rung_once_more_where_nobody_could_act_on_it(ledger: Ledger)
 @pytest.mark.parametrize(
     "state", [None, {"version": 0}, {"version": 1, "model": "another", "since": 1.0}, "torn"]
 )
-def test_a_state_of_no_use_is_made_anew_once(
+def test_an_unusable_state_is_rebuilt_once(
     ledger: Ledger, state: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Missing, of an older version or of another model: the same comes out, in several transactions, and then it is kept."""
+    """A missing state, one of an older version or of another model is rebuilt in several transactions and then stored."""
     monkeypatch.setattr(duty_evidence, "AT_ONCE", 7)
     watch = a_watch(ledger)
     for number in range(30):
         settle(ledger, watch, number)
         say(ledger, watch, (number * 7) % (number + 1), "a", at=100.0 - number)
-    expected = look(ledger.engine, watch, BEFORE)
+    expected = update_alarms(ledger.engine, watch, BEFORE)
     with ledger.engine.begin() as connection:
         connection.execute(update(watches).where(watches.c.id == watch.id).values(evidence=state))
-    assert look(ledger.engine, watch, BEFORE) == expected
+    assert update_alarms(ledger.engine, watch, BEFORE) == expected
     monkeypatch.setattr(duty_evidence, "_events", crash)
-    assert look(ledger.engine, watch, BEFORE) == expected, "nothing is read that was read"
+    assert update_alarms(ledger.engine, watch, BEFORE) == expected, "nothing is read that was read"
 
 
-def test_what_an_earlier_version_settled_gets_its_place(ledger: Ledger) -> None:
-    """A ledger from before places were given: by the times of tickets and words, once, and only of this mode."""
+def test_events_of_an_earlier_version_get_their_places(ledger: Ledger) -> None:
+    """In an older ledger events get their places once, by the times of tickets and labels, in this mode only."""
     watch = a_watch(ledger)
     for number in range(20):
         settle(ledger, watch, number)
@@ -168,45 +168,45 @@ def test_what_an_earlier_version_settled_gets_its_place(ledger: Ledger) -> None:
     later = replace(watch, mode_at=14.0)
     with ledger.engine.begin() as connection:
         connection.execute(update(watches).where(watches.c.id == watch.id).values(mode_at=14.0))
-    alarms = look(ledger.engine, later, BEFORE)
+    alarms = update_alarms(ledger.engine, later, BEFORE)
     assert alarms == from_the_beginning(ledger, later)
     assert (alarms.far.count, alarms.checks.count) == (16, 8)
     settle(ledger, later, 20)
-    again = look(ledger.engine, later, BEFORE)
+    again = update_alarms(ledger.engine, later, BEFORE)
     assert again is not None
     assert again.far.count == 17
 
 
-def test_another_mode_begins_anew_and_a_slow_look_takes_nothing(ledger: Ledger) -> None:
-    """Whoever still holds the earlier mode gets None and changes nothing."""
+def test_a_change_of_mode_restarts_the_alarms(ledger: Ledger) -> None:
+    """An update that still holds the earlier mode returns None and changes nothing."""
     watch = a_watch(ledger)
     for number in range(5):
         settle(ledger, watch, number)
     assert duty.set_mode(ledger.engine, watch, duty.SHADOW, "", 12.0)
-    assert look(ledger.engine, watch, BEFORE) is None
+    assert update_alarms(ledger.engine, watch, BEFORE) is None
     current = duty.watch_by(ledger.engine, watch.id)
-    alarms = look(ledger.engine, current, BEFORE)
+    alarms = update_alarms(ledger.engine, current, BEFORE)
     assert alarms is not None
     assert alarms.far.count == 3, "what came since"
 
 
-def test_an_edited_ticket_is_bet_on_once(ledger: Ledger) -> None:
-    """It is settled anew, and keeps its place."""
+def test_an_edited_ticket_counts_once(ledger: Ledger) -> None:
+    """It is answered again and keeps its place."""
     watch, engine = a_watch(ledger), ledger.engine
     key = settle(ledger, watch, 1)
-    assert look(engine, watch, BEFORE) is not None
+    assert update_alarms(engine, watch, BEFORE) is not None
     assert duty.edit(engine, watch.id, key, "other words")
     (ticket,) = duty.waiting(engine, watch.id)
     assert duty.settle(
         engine, replace(ticket, state=duty.ANSWERED, queue="a", confidence=0.5), None, "C", 30.0
     )
-    alarms = look(engine, watch, BEFORE)
+    alarms = update_alarms(engine, watch, BEFORE)
     assert alarms is not None
     assert alarms.far.count == 1
 
 
 def test_fresh_labels_are_those_of_drawn_tickets_in_their_order(ledger: Ledger) -> None:
-    """As the whole list gives them; deleted ones and those that people are split on are out."""
+    """They equal those of the whole list; deleted tickets and tickets that people disagree on are left out."""
     watch, engine = a_watch(ledger), ledger.engine
     for number in range(12):
         settle(ledger, watch, number, number % 3 > 0)
@@ -221,7 +221,7 @@ def test_fresh_labels_are_those_of_drawn_tickets_in_their_order(ledger: Ledger) 
 
 
 def test_a_ledger_of_an_earlier_version_gets_the_indexes(tmp_path: Path) -> None:
-    """Else each look would read all tickets of the watch again."""
+    """Without the indexes each update would read all tickets of the watch."""
     url = str(tmp_path / "ledger.db")
     engine = open_database(url)
     names = select(duty_tickets.c.key).where(duty_tickets.c.place > 5).where(duty_tickets.c.watch_id == "w")

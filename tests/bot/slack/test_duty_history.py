@@ -1,4 +1,4 @@
-"""What changed in a watched channel while the bot was away: edits and deletions are followed once it is back."""
+"""Edits and deletions from the time when the bot was down are applied after its start."""
 
 from __future__ import annotations
 
@@ -37,37 +37,37 @@ def case(tmp_path: Path) -> Any:
 
 
 def texts(case: Any) -> dict[str, str]:
-    """The words of each ticket that is not gone, by its key."""
+    """The text of each ticket that is not deleted, by its key."""
     rows = duty.tickets_of(case.ledger.engine, case.watch.id)
     return {one.key: one.text for one in rows if one.state != duty.DELETED}
 
 
-def test_edits_and_deletions_are_followed(case: Any) -> None:
-    """An edit is answered anew; a message that is gone, or a stone in its place, leaves an entry without words."""
+def test_edits_and_deletions_are_applied(case: Any) -> None:
+    """An edited ticket is answered again; a deleted message, or its tombstone, leaves an entry without text."""
     case.messages[4] |= {"text": "refund 4", "edited": {"ts": "950.0"}}
     case.messages[5] |= {"subtype": "tombstone", "text": "This message was deleted."}
     del case.messages[2]
-    assert case.history.follow_changes(case.watch) == []
+    assert case.history.apply_changes(case.watch) == []
     after = texts(case)
     assert after["C1:904.000100"] == "refund 4"
     assert after.keys() == {f"C1:{900 + n}.000100" for n in range(9) if n not in (2, 5)}
-    assert case.history.follow_changes(case.watch) == []
+    assert case.history.apply_changes(case.watch) == []
     assert texts(case) == after
 
 
-def test_what_was_not_read_is_left_as_it_is(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the look back ends early, an older ticket counts as it was."""
+def test_tickets_beyond_the_read_pages_stay_unchanged(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reading ends after LOOK_BACK_PAGES; older tickets are not taken for deleted."""
     monkeypatch.setattr(duty_history, "LOOK_BACK_PAGES", 2)
     del case.messages[8]
     del case.messages[0]
-    case.history.follow_changes(case.watch)
+    case.history.apply_changes(case.watch)
     assert texts(case).keys() == {f"C1:{900 + n}.000100" for n in range(8)}
 
 
-def test_a_reading_that_is_ended_changes_nothing(case: Any) -> None:
-    """The bot is told to stop in the middle: no ticket counts as deleted."""
+def test_an_interrupted_reading_changes_nothing(case: Any) -> None:
+    """The bot stops in the middle of the reading: no ticket is taken for deleted."""
     rounds = iter([False, True, True, True])
     history = ChannelHistory(case.ledger.engine, lambda: NOW, case.history._client, lambda: next(rounds))
     case.messages.clear()
-    history.follow_changes(case.watch)
+    history.apply_changes(case.watch)
     assert len(texts(case)) == 9

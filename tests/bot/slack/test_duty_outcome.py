@@ -1,4 +1,4 @@
-"""The card of a model on duty lays what came beside what was forecast."""
+"""The card of a model on duty shows its outcome beside the forecast."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def figures(answers: int, checks: int, wrong: int) -> DutyFigures:
     return DutyFigures(answers + 20, answers, checks, wrong, wilson(wrong, checks))
 
 
-def test_the_forecast_and_what_came_are_counted_alike() -> None:
-    """A month that went exactly as forecast shows the same hours twice, less the wrong answers."""
+def test_forecast_and_outcome_count_hours_the_same_way() -> None:
+    """A month exactly as forecast shows the same hours for both, less the wrong answers."""
     answers = round(0.62 * 3_000)
     line = hours_line(figures(answers, 100, 0), WORK, TUNED, MONTH_S, is_live=True)
     assert f"saved {TUNED.hours:,.1f} so far" in line
@@ -30,7 +30,7 @@ def test_the_forecast_and_what_came_are_counted_alike() -> None:
 
 @pytest.mark.parametrize(("checks", "wrong", "hours"), [(100, 20, "2.7"), (0, 0, "3.0")])
 def test_wrong_answers_save_nothing(checks: int, wrong: int, hours: str) -> None:
-    """Counted where people checked; until then the accepted rate is taken, and said."""
+    """Checked answers give the error rate; without checks the line assumes the accepted rate and says so."""
     line = hours_line(figures(50, checks, wrong), WORK, None, MONTH_S, is_live=False)
     assert f"would have saved {hours} so far" in line
     assert ("if 10% of them are wrong" in line) == (not checks)
@@ -38,7 +38,7 @@ def test_wrong_answers_save_nothing(checks: int, wrong: int, hours: str) -> None
 
 
 def test_only_tickets_drawn_at_random_count_for_accuracy() -> None:
-    """What people chose to correct is a biased sample; few checks say nothing yet."""
+    """Corrections that people chose are a biased sample; with few checks there is no line."""
     random_rows = [Observation(0.9, True, is_audit=True, right=n % 4 != 0) for n in range(40)]
     picks = [Observation(0.9, True, right=False) for _ in range(40)]
     line = accuracy_line([*random_rows, *picks], 0.83)

@@ -1,4 +1,4 @@
-"""What people taught in a channel becomes a version of the dataset that only this channel sees."""
+"""Corrections in a channel become a version of the dataset that only this channel sees."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from bot.errors import BotError
 from bot.slack.features.duty_retrain import new_version
-from bot.slack.retraining import Lesson
+from bot.slack.retraining import JudgedTicket
 from bot.slack.ui.duty import NARROW, DutyCard, card_message
 from finetune.data.store import DatasetStore
 from finetune.data.ticket import Ticket, Tickets
@@ -32,7 +32,9 @@ def case(tmp_path: Path, scope: str) -> Any:
     rows = tuple(Ticket(f"t{n}", f"{QUEUES[n % 2]} question number {n}", QUEUES[n % 2]) for n in range(40))
     card = store.keep(Tickets(rows, "triage"), "support", "U1", frozenset({scope}), "CC0-1.0")
     watch = duty.open_watch(ledger.engine, ASKED)
-    keys = [key for key in (f"CPRIVATE:{n}" for n in range(60)) if not Lesson(key, "", "", "", 0.0).is_fresh]
+    keys = [
+        key for key in (f"CPRIVATE:{n}" for n in range(60)) if not JudgedTicket(key, "", "", "", 0.0).is_fresh
+    ]
     for n, key in enumerate(keys[:20]):
         duty.enter(ledger.engine, watch.id, key, key, f"the vpn of team {n} is down", 2.0)
         duty.label(ledger.engine, watch.id, key, "U2", "network", 3.0)
@@ -43,8 +45,8 @@ def case(tmp_path: Path, scope: str) -> Any:
     return SimpleNamespace(services=services, watch=watch, store=store)
 
 
-def test_corrections_of_a_channel_stay_in_it(tmp_path: Path) -> None:
-    """The whole workspace sees the dataset, but its version with a private channel's messages only that channel does."""
+def test_a_version_with_a_channels_corrections_is_visible_there_only(tmp_path: Path) -> None:
+    """The whole workspace sees the dataset, but only the private channel sees the version with its messages."""
     place = case(tmp_path, "workspace")
     card, count = new_version(place.services, place.watch, "U1")
     assert count == 20
@@ -55,15 +57,15 @@ def test_corrections_of_a_channel_stay_in_it(tmp_path: Path) -> None:
     assert place.store.get("support", frozenset({"channel:CPRIVATE"})).digest == card.digest
 
 
-def test_a_dataset_of_other_channels_does_not_come_into_this_one(tmp_path: Path) -> None:
-    """A new version would show its rows to a channel that may not see them: what to do is said instead."""
+def test_a_dataset_that_the_channel_may_not_see_is_not_extended(tmp_path: Path) -> None:
+    """A new version would show its rows to the channel; the error says what to do."""
     place = case(tmp_path, "channel:COTHER")
     with pytest.raises(BotError, match="belongs to other channels only"):
         new_version(place.services, place.watch, "U1")
 
 
 def test_the_button_says_who_sees_the_new_version() -> None:
-    """Before anything is made, the question that "Retrain" asks tells it."""
+    """The confirmation dialog of "Retrain" tells it."""
     figures = figures_of(())
     card = DutyCard(replace(ASKED, id="w1"), figures, 0, 0, 0, 0.0, (), "Retrain? It gains 10 points.")
     assert "only this channel sees" in NARROW

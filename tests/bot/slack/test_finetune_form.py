@@ -1,4 +1,4 @@
-"""The fine-tune form: it shows what applies, whatever it offers goes together, and typing is met with a hint."""
+"""The fine-tune form shows only fields that apply, offers only valid combinations, and hints at misspelled words."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bot.slack.features.finetune import typed_form
+from bot.slack.features.finetune import parse_command
 from bot.slack.ui.estimate import estimate_text
-from bot.slack.ui.forms import Memory, finetune_modal, fitting_values, recipe_of
+from bot.slack.ui.forms import FormMetadata, finetune_modal, fitting_values, recipe_of
 from bot.slack.ui.limits import validate_view
 from finetune.data.card import Card
 from finetune.estimate import RunEstimate
@@ -17,7 +17,7 @@ from finetune.methods import METHODS
 from finetune.model_size import ModelSize
 from finetune.spec import SpecError, choices_for, parse_spec
 
-MEMORY = Memory("C1")
+MEMORY = FormMetadata("C1")
 PRICES: dict[str, Any] = {"as_of": "2026-11", "cpu_hour": {"usd": 0.1}, "gpu_hour": {"l4": {"usd": 0.7}}}
 
 
@@ -50,7 +50,7 @@ def fields(values: dict[str, str], has_gpu: bool = True) -> dict[str, Any]:
     ],
 )
 def test_only_fields_that_apply_are_shown(values: dict[str, str], shown: set[str]) -> None:
-    """No epochs for what has none, no base model where there is no choice, none packaged for LoRA on replies."""
+    """No epochs for methods without epochs, no base model without a choice, no packaged one for LoRA on replies."""
     assert fields(values).keys() == shown
 
 
@@ -62,8 +62,8 @@ def test_a_method_that_needs_a_gpu_is_offered_where_there_is_one() -> None:
 
 
 @pytest.mark.parametrize("kind", ["triage", "reply"])
-def test_what_other_tickets_rule_out_is_dropped(kind: str) -> None:
-    """Task and method were picked for the other kind of tickets: what then stands in the form can be launched."""
+def test_values_of_another_kind_of_tickets_are_dropped(kind: str) -> None:
+    """Task and method were chosen for the other kind of tickets: the form then holds a launchable recipe."""
     choice = {
         "task": {"triage": "reply", "reply": "triage"}[kind],
         "method": "linear",
@@ -80,8 +80,8 @@ def test_what_other_tickets_rule_out_is_dropped(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["triage", "reply"])
 @pytest.mark.parametrize("method", list(METHODS))
-def test_whatever_the_form_offers_goes_together(kind: str, method: str) -> None:
-    """Also with a base model that was picked before the method ruled it out."""
+def test_every_offered_combination_is_valid(kind: str, method: str) -> None:
+    """A base model that the later chosen method does not support is replaced."""
     if method not in choices_for(kind, {}).methods:
         pytest.skip("not offered for these tickets")
     for base_model in ("minilm", "tiny-bert", "tiny-llama"):
@@ -111,7 +111,7 @@ def test_a_reply_dataset_needs_no_task_named() -> None:
 def test_a_misspelled_word_gets_a_hint(text: str, hint: str) -> None:
     """The nearest method or task is named."""
     with pytest.raises(SpecError, match=f"Did you mean {hint}"):
-        typed_form(text)
+        parse_command(text)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A waiting form over a Slack that refuses, by a loopback server that speaks Slack's views methods; never run live."""
+"""The waiting form against a loopback server that speaks Slack's views methods and refuses calls; never run live."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.bot.playground.conftest import until
 
 
 class Slack:
-    """What was asked, by method and the form's title, and the codes with which the next changes of a form are refused."""
+    """The received calls (method and form title), and the error codes for the next updates of a form."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
@@ -59,24 +59,24 @@ def slack() -> Iterator[Slack]:
         server.shutdown()
 
 
-def test_a_form_that_slack_refuses_does_not_wait_for_ever(slack: Slack) -> None:
-    """The sentence on what went wrong takes the place of "one moment", which promised a form in a few seconds."""
+def test_an_error_text_replaces_the_waiting_form_when_slack_refuses(slack: Slack) -> None:
+    """The form that says "one moment" does not stay open."""
     client = FormClient(WebClient("xoxb-1", base_url=slack.url), "T1", after_s=0.0)
     until(lambda: bool(slack.calls))
     slack.refusals = ["ratelimited"]
     with pytest.raises(SlackApiError):
         client.views_open(trigger_id="T1", view=note_modal("Fine-tune", "x"))
-    assert client.say("Slack asked me to slow down.")
-    assert not client.say("And nothing is said twice.")
-    client.end()
+    assert client.show_text("Slack asked me to slow down.")
+    assert not client.show_text("And nothing is said twice.")
+    client.finish()
     titles = ["One moment", "Fine-tune", "Not now"]
     assert slack.calls == list(zip(("views.open", "views.update", "views.update"), titles, strict=True))
 
 
-def test_what_went_wrong_stands_there_as_it_would_in_a_message(slack: Slack) -> None:
-    """Its mentions are not taken for text, and one that is longer than a section is not lost."""
+def test_the_error_text_keeps_its_mentions_and_its_full_length(slack: Slack) -> None:
+    """Mentions stay mentions, and a text longer than one section is split into several."""
     client = FormClient(WebClient("xoxb-1", base_url=slack.url), "T1", after_s=0.0)
     until(lambda: bool(slack.calls))
-    assert client.say("Ask <@U1>: 1 &lt; 2. " + "Word. " * 1000)
+    assert client.show_text("Ask <@U1>: 1 &lt; 2. " + "Word. " * 1000)
     assert slack.texts[0].startswith("Ask <@U1>: 1 &lt; 2.")
     assert len(slack.texts) > 1

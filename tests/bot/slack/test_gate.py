@@ -1,4 +1,4 @@
-"""Who is outside, which door a payload uses, and what the gate makes of the two. Slack's own objects, no network."""
+"""Who is from outside, and which access request a payload makes. Slack's own objects, no network."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bot.slack.gate import OPEN, door_of
+from bot.slack.gate import OPEN_TO_OUTSIDERS, read_access_request
 from bot.slack.permissions import Permissions
-from bot.slack.users import BOT, GONE, GUEST, STRANGER, UNKNOWN, Person, Team, why_outside
+from bot.slack.users import BOT, DEACTIVATED, GUEST, STRANGER, UNKNOWN, Person, Team, outside_reason
 
 OWN = Team("T1", "E1")
 
@@ -26,19 +26,19 @@ OWN = Team("T1", "E1")
         ({"is_restricted": True}, GUEST),
         ({"is_restricted": True, "is_ultra_restricted": True, "is_admin": True}, GUEST),
         ({"is_bot": True}, BOT),
-        ({"deleted": True, "is_admin": True}, GONE),
+        ({"deleted": True, "is_admin": True}, DEACTIVATED),
         ({"team_id": ""}, UNKNOWN),
         ({"team_id": None}, UNKNOWN),
     ],
 )
-def test_who_is_outside(fields: dict[str, Any], why: str) -> None:
-    """By Slack's user object alone; whatever it does not say counts as outside."""
-    assert why_outside({"id": "U1", "team_id": "T1", **fields}, OWN) == why
+def test_the_user_object_decides_who_is_from_outside(fields: dict[str, Any], why: str) -> None:
+    """A person whom Slack does not describe counts as from outside."""
+    assert outside_reason({"id": "U1", "team_id": "T1", **fields}, OWN) == why
 
 
-def test_without_knowing_our_own_team_everybody_is_outside() -> None:
-    """Slack could not be asked who we are."""
-    assert why_outside({"id": "U1", "team_id": "T1"}, Team("")) == UNKNOWN
+def test_everybody_is_from_outside_while_our_own_team_is_unknown() -> None:
+    """Slack could not be asked which team the bot belongs to."""
+    assert outside_reason({"id": "U1", "team_id": "T1"}, Team("")) == UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -58,15 +58,15 @@ def test_without_knowing_our_own_team_everybody_is_outside() -> None:
         ({}, "other:None", ""),
     ],
 )  # fmt: skip
-def test_the_door_of_a_payload(body: dict[str, Any], name: str, user: str) -> None:
-    """Two buttons in one payload are no open door, and what is not known is none either."""
-    door = door_of(body)
-    assert (door.name, door.user) == (name, user)
-    assert (door.name in OPEN) == (name in OPEN)
+def test_a_payload_becomes_an_access_request(body: dict[str, Any], name: str, user: str) -> None:
+    """A payload with two buttons, or of an unknown kind, is not open to people from outside."""
+    access = read_access_request(body)
+    assert (access.name, access.user) == (name, user)
+    assert (access.name in OPEN_TO_OUTSIDERS) == (name in OPEN_TO_OUTSIDERS)
 
 
-def test_an_outsiders_rights_are_none_even_behind_the_gate() -> None:
-    """Slack's mark of an admin does not help, nor does a list; only the settings' own list of admins makes a member."""
+def test_the_permissions_deny_everything_to_people_from_outside() -> None:
+    """Neither Slack's admin flag nor a list of launchers helps; only the admins of the settings count as members."""
     guest = Person("UG", "gus", admin=True, outside=GUEST)
     rules = Permissions(launchers=frozenset({"UG"}), approvers=frozenset({"UG"}))
     job: Any = type("J", (), {"by": "UG", "id": "j", "channel": "C1", "by_name": "gus"})
@@ -78,6 +78,6 @@ def test_an_outsiders_rights_are_none_even_behind_the_gate() -> None:
         rules.denies_approval(guest, job, in_group),
         rules.denies_budget(guest),
         rules.denies_notices(guest, "UG"),
-        rules.denies_sight(guest, job, "C1"),
+        rules.denies_view(guest, job, "C1"),
     ):
         assert denial is not None

@@ -1,4 +1,4 @@
-"""The button that erases a hosted model: it asks before, only the owner or an admin may, and what became of it is told."""
+"""The button that erases a hosted model: confirmation, permission of owner and admins, and the reported result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from bot.errors import BotError
 from bot.slack.features.hosted_model import on_erase
 from bot.slack.permissions import Permissions
-from bot.slack.services import no_platform
+from bot.slack.services import refuse_erasure
 from bot.slack.ui.report import final_report
 from bot.slack.users import Person
 from tests.platforms.openai_server import WIRE, OpenAiServer
@@ -46,7 +46,7 @@ def job(world: World) -> Job:
 
 
 def press(world: World, job: Job, user: str, erase: Any = None) -> list[str]:
-    """What is told when a person has confirmed the button; the thread is waited for."""
+    """The replies to a person who confirmed the button, after the erasing thread has ended."""
     answers: list[str] = []
     services: Any = SimpleNamespace(
         ledger=world.ledger,
@@ -92,8 +92,8 @@ def test_the_owner_or_an_admin_erases_it_where_it_is(world: World, job: Job, use
     assert str(world.ledger.job(job.id).report).count("was erased at its platform") == 1
 
 
-def test_a_second_press_meanwhile_erases_nothing_twice(world: World, job: Job) -> None:
-    """The platform is asked once; whoever is second is told that it is under way."""
+def test_a_second_press_during_an_erasure_is_refused(world: World, job: Job) -> None:
+    """The platform is called once; the second person is told that the erasure is running."""
     calls: list[str] = []
     is_asked, may_end = threading.Event(), threading.Event()
 
@@ -112,8 +112,8 @@ def test_a_second_press_meanwhile_erases_nothing_twice(world: World, job: Job) -
     assert len(calls) == 1
 
 
-def test_nobody_else_does(world: World, job: Job) -> None:
-    """They are told who may; the model stays."""
+def test_other_people_may_not_erase_it(world: World, job: Job) -> None:
+    """They are told who may, and the model stays."""
     with pytest.raises(BotError, match=r"Only maya or an admin can erase the model"):
         press(world, job, "U2")
     assert len(world.standin.models) == 1  # type: ignore[attr-defined]
@@ -123,7 +123,7 @@ def test_a_failure_is_told_with_what_to_do(world: World, job: Job) -> None:
     """The platform is away, not connected any more, or refuses: nothing is said to be erased."""
     world.standin.is_key_good = False
     assert "Press the button again later" in press(world, job, "U1")[-1]
-    assert "not connected here" in press(world, job, "U1", no_platform)[-1]
+    assert "not connected here" in press(world, job, "U1", refuse_erasure)[-1]
     with pytest.raises(WorkerError, match="give the bot its settings"):
         world.desks[0].erase_model("bedrock", "arn:x")
 

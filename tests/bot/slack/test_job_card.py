@@ -29,7 +29,7 @@ REPORT: dict[str, Any] = {
 
 
 def job(**more: Any) -> Job:
-    """A running job of Ravi's, changed as asked."""
+    """A running job of Ravi's with the given changes."""
     values: dict[str, Any] = dict.fromkeys(Job.__dataclass_fields__)
     values |= {"id": "abcdefgh", "kind": "finetune", "state": State.RUNNING, "version": 3, "attempt": 1}
     values |= {"spec": {"method": "lora", "base_model": "minilm", "epochs": 3}, "dataset": "tickets"}
@@ -124,8 +124,8 @@ def test_the_elapsed_time_moves_while_it_runs_and_stands_while_it_is_paused() ->
     assert "running" not in text
 
 
-def test_a_job_in_line_says_where_and_what_it_waits_for() -> None:
-    """First, further back, and while the queue is away."""
+def test_a_queued_job_shows_its_position_and_what_it_waits_for() -> None:
+    """At the front, further back, and while Redis is down."""
     queued = State.QUEUED
     assert "next in line" in status_line(job(state=queued, progress={"position": 1}), 1.0)
     assert "number 4 in line" in status_line(job(state=queued, progress={"position": 4}), 1.0)
@@ -152,8 +152,8 @@ def test_a_report_names_every_system_with_its_scores() -> None:
         {"kind": "measure", "headline": NASTY, "ladder": [{"name": NASTY, "score": 2}], "forecast": NASTY},
     ],
 )
-def test_a_report_with_parts_missing_or_odd_is_drawn_from_what_is_there(report: dict[str, Any]) -> None:
-    """Left out or escaped, never a crash, never a ping."""
+def test_a_report_with_missing_or_malformed_parts_is_still_shown(report: dict[str, Any]) -> None:
+    """Bad parts are left out or escaped, without an exception or a mention."""
     error = job(state=State.SUCCEEDED, report=report)
     for blocks in (
         validate_message(final_report(error)[1]),

@@ -1,4 +1,4 @@
-"""The words and fields of a measurement in Slack, without a workspace: typed orders, the form, the report."""
+"""The texts and fields of a measurement in Slack, without a workspace: typed commands, the form, the report."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from bot.slack.features.measure import _share, command_fields, signal_fields
+from bot.slack.features.measure import _share, parse_command, signal_fields
 from bot.slack.thread_memory import Conversation
-from bot.slack.ui.forms import Memory
+from bot.slack.ui.forms import FormMetadata
 from bot.slack.ui.limits import validate_message, validate_view
-from bot.slack.ui.measure_form import Circumstances, measure_modal, plan_text
+from bot.slack.ui.measure_form import MeasureContext, measure_modal, plan_text
 from bot.slack.ui.report import final_report
 from finetune.data.card import Card
 from finetune.estimate import measuring_limit_s
@@ -38,9 +38,9 @@ from worker.jobs.states import State
         ("sample-tickets colour=blue", None),
     ],
 )
-def test_a_typed_order_becomes_the_forms_fields(text: str, form: dict[str, str] | None) -> None:
-    """A name and key=value pairs are an order; anything else is a sentence."""
-    assert command_fields(text) == form
+def test_a_typed_command_becomes_form_fields(text: str, form: dict[str, str] | None) -> None:
+    """A name with key=value pairs is a command; anything else is a sentence."""
+    assert parse_command(text) == form
 
 
 @pytest.mark.parametrize(
@@ -63,15 +63,17 @@ def test_an_impossible_target_is_told_on_its_field(entry: Any) -> None:
 
 def test_the_form_is_filled_with_what_the_thread_has_said() -> None:
     """Target and volume come from the thread's signals."""
-    memory = Conversation(state={"signals": {"target": 92.5, "volume_month": 40_000, "task": "classify"}})
-    assert signal_fields(memory) == {"target": "92.5", "volume": "40000"}
+    conversation = Conversation(
+        state={"signals": {"target": 92.5, "volume_month": 40_000, "task": "classify"}}
+    )
+    assert signal_fields(conversation) == {"target": "92.5", "volume": "40000"}
     assert signal_fields(Conversation()) == {}
 
 
 def test_the_form_keeps_slacks_limits_with_many_datasets() -> None:
     """150 datasets with long names still make a valid form."""
     cards = [_card(f"{'n' * 70}{at}") for at in range(150)]
-    validate_view(measure_modal(cards, Memory("C1"), {"dataset": cards[3].name}))
+    validate_view(measure_modal(cards, FormMetadata("C1"), {"dataset": cards[3].name}))
 
 
 def _card(name: str) -> Card:
@@ -116,11 +118,11 @@ def test_an_odd_report_is_still_shown(odd: dict[str, Any]) -> None:
 def test_the_form_says_what_will_be_done_and_for_how_long() -> None:
     """The steps on the chosen tickets, the most it computes, who waits, whether anyone works, where tickets go."""
     card = _card("support")
-    text = plan_text(card, Circumstances())
+    text = plan_text(card, MeasureContext())
     assert "the 5 tickets of support" in text
     assert f"at most {round(measuring_limit_s(5) / 60)} minutes" in text
     assert "No ticket leaves the machine" in text
-    busy = plan_text(card, Circumstances("qwen3:8b", 3, 0))
+    busy = plan_text(card, MeasureContext("qwen3:8b", 3, 0))
     assert "prompts for qwen3:8b" in busy
     assert "3 jobs wait before it" in busy
     assert "No worker shows signs of life" in busy

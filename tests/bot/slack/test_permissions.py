@@ -1,4 +1,4 @@
-"""Who may ask, launch, approve, set: users, user groups and channels; each refusal names the reason and whom to ask."""
+"""Permissions to ask, launch, approve and set, by users, user groups and channels; each denial names a contact."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def in_group(user: str, groups: frozenset[str]) -> bool:
 
 
 @pytest.mark.parametrize("member", ["URAVI", "SML", "C1"])
-def test_a_list_of_people_groups_and_channels_lets_in_exactly_those(member: str) -> None:
-    """For questions and launches alike; admins always; an empty list lets in everyone."""
+def test_a_list_allows_exactly_its_people_groups_and_channels(member: str) -> None:
+    """It holds for questions and launches; admins are always allowed; an empty list allows everyone."""
     permissions = Permissions(
         askers=frozenset({member}), launchers=frozenset({member}), admins=frozenset({"UBOSS"})
     )
@@ -46,15 +46,15 @@ def test_a_list_of_people_groups_and_channels_lets_in_exactly_those(member: str)
     assert Permissions().denies_question(RAVI, "D1", in_group) is None
 
 
-def test_a_refusal_says_where_one_may() -> None:
-    """A channel on the list is named."""
+def test_a_denial_names_an_allowed_channel() -> None:
+    """The channels of the list are in the sentence."""
     denial = Permissions(askers=frozenset({"C1"})).denies_question(RAVI, "C2", in_group)
     assert denial is not None
     assert "<#C1>" in denial
 
 
-def test_approvers_approve_but_never_their_own(ledger: Ledger) -> None:
-    """Admins can as well; others are told who can."""
+def test_approvers_may_not_approve_their_own_jobs(ledger: Ledger) -> None:
+    """Approvers and admins approve jobs of others; everybody else is told who can."""
     job = ledger.submit(JobRequest("finetune", {}, "d", RAVI.id, "ravi", "T1", "C1", None, "k"))
     permissions = Permissions(approvers=frozenset({"SML", RAVI.id}))
     assert permissions.denies_approval(MAYA, job, in_group) is None
@@ -71,7 +71,7 @@ def ledger(tmp_path: Any) -> Ledger:
 
 @pytest.fixture
 def services(ledger: Ledger) -> Any:
-    """As much of the services as money needs."""
+    """The services that budgets use."""
     users = SimpleNamespace(person={p.id: p for p in (RAVI, ANA)}.__getitem__)
     return SimpleNamespace(
         ledger=ledger, permissions=Permissions(month_budget_usd=500), users=users, clock=ledger.clock
@@ -79,7 +79,7 @@ def services(ledger: Ledger) -> Any:
 
 
 def test_an_admin_sets_the_months_budget_and_everyone_sees_it(services: Any) -> None:
-    """For the workspace and month; the usual one until then; rubbish and others change nothing."""
+    """The budget holds for one workspace and month; before that the default counts; bad amounts and other people change nothing."""
     text: list[str] = []
 
     def respond(**message: Any) -> None:
@@ -98,7 +98,7 @@ def test_an_admin_sets_the_months_budget_and_everyone_sees_it(services: Any) -> 
 
 
 def test_the_home_tab_says_how_old_the_index_is() -> None:
-    """By its newest document; a broken index is a line, not a blank tab."""
+    """It shows the date of the newest document; a broken index becomes a line of text."""
     documents = [
         SimpleNamespace(updated_at="2026-11-02 08:00:00"),
         SimpleNamespace(updated_at="2026-11-20 09:00:00"),
@@ -109,8 +109,8 @@ def test_the_home_tab_says_how_old_the_index_is() -> None:
     assert "cannot be read" in home.index_health(SimpleNamespace(index=failing))  # type: ignore[arg-type]
 
 
-def test_who_may_not_ask_is_told_and_chatter_in_a_thread_is_left_alone() -> None:
-    """A question is refused before it waits in line; a reply that was not meant for the bot gets no answer at all."""
+def test_a_denied_question_is_explained_but_a_reply_without_mention_is_ignored() -> None:
+    """The question is denied before it is queued; a reply that does not mention the bot gets no answer."""
     waiting: list[Any] = []
     users = SimpleNamespace(person=lambda user: RAVI, in_group=in_group)
     thread_queue = SimpleNamespace(submit=lambda key, work, order: waiting.append(key))

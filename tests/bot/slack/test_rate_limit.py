@@ -1,8 +1,8 @@
-"""Slack's speed limits, kept with a clock that is passed in."""
+"""The notifier's rate limiter, on a test clock."""
 
 from __future__ import annotations
 
-from bot.slack.delivery.rate_limit import Pace
+from bot.slack.delivery.rate_limit import RateLimiter
 
 
 class Clock:
@@ -12,35 +12,35 @@ class Clock:
         return self.now
 
 
-def count_calls(pace: Pace, clock: Clock, method: str, channel: str, seconds: float) -> int:
-    """How many calls go out when one is tried every tenth of a second."""
-    match = 0
+def count_calls(limiter: RateLimiter, clock: Clock, method: str, channel: str, seconds: float) -> int:
+    """The number of calls that the limiter allows when one is tried every tenth of a second."""
+    count = 0
     for _ in range(int(seconds * 10)):
-        match += pace.take(method, channel)
+        count += limiter.acquire(method, channel)
         clock.now += 0.1
-    return match
+    return count
 
 
-def test_posts_keep_to_one_a_second_and_channel_and_channels_do_not_wait_for_each_other() -> None:
+def test_each_channel_may_get_one_post_a_second() -> None:
     """A burst of four, then 54 a minute; a second channel has its own count."""
     clock = Clock()
-    pace = Pace(clock)
-    assert 54 <= count_calls(pace, clock, "post", "C1", 60) <= 58
-    assert pace.take("post", "C2")
+    limiter = RateLimiter(clock)
+    assert 54 <= count_calls(limiter, clock, "post", "C1", 60) <= 58
+    assert limiter.acquire("post", "C2")
 
 
 def test_updates_share_one_limit_over_all_channels() -> None:
     """Forty a minute and a burst of eight, below Slack's fifty."""
     clock = Clock()
-    pace = Pace(clock)
-    assert sum(count_calls(pace, clock, "update", f"C{n}", 1) for n in range(60)) <= 48
+    limiter = RateLimiter(clock)
+    assert sum(count_calls(limiter, clock, "update", f"C{n}", 1) for n in range(60)) <= 48
 
 
-def test_a_retry_after_is_waited_out() -> None:
-    """Nothing goes out before the time Slack named, then it goes on."""
+def test_no_call_is_allowed_before_retry_after() -> None:
+    """`block` refuses calls for the given seconds and allows them again afterwards."""
     clock = Clock()
-    pace = Pace(clock)
-    pace.hold("post", "C1", 30)
-    assert count_calls(pace, clock, "post", "C1", 29.9) == 0
+    limiter = RateLimiter(clock)
+    limiter.block("post", "C1", 30)
+    assert count_calls(limiter, clock, "post", "C1", 29.9) == 0
     clock.now += 0.2
-    assert pace.take("post", "C1")
+    assert limiter.acquire("post", "C1")

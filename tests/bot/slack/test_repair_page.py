@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bot.slack.ui.forms import Memory
+from bot.slack.ui.forms import FormMetadata
 from bot.slack.ui.limits import texts_of, validate_view
 from bot.slack.ui.repair_page import next_question, repair_view, waiting_view
 from finetune.data.doubts import Doubt, LabelCheck
@@ -17,7 +17,7 @@ from finetune.data.ticket import Ticket, Tickets
 from tests.finetune.data.test_card import CARD
 
 NASTY = "<!channel> & <https://evil.example|the guide> *_~`" * 30
-MEMORY = Memory("C0SUPPORTML", None, "tickets")
+MEMORY = FormMetadata("C0SUPPORTML", None, "tickets")
 
 
 def questions(text: str, label: str) -> tuple[Question, ...]:

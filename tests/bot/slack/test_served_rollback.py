@@ -1,4 +1,4 @@
-"""The served version goes back where its promise breaks on duty, but only to one that is known to have kept it."""
+"""The served version is rolled back when it breaks its promise on duty, but only to one that kept it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.slack.served_rollback import roll_served_back
+from bot.slack.served_rollback import roll_back_served_version
 from finetune.serving.versions import SERVED, Versions
 from worker.ledger import duty
 from worker.ledger.duty import DutyTicket, Label, Watch
@@ -26,7 +26,7 @@ def versions(tmp_path: Path) -> Versions:
 
 
 def history(version: str, count: int, wrong: int) -> tuple[list[DutyTicket], dict[str, list[Label]]]:
-    """So many answers of a version that people checked, some of them wrong."""
+    """Checked answers of a version, `wrong` of them wrong."""
     tickets, labels = [], {}
     for at in range(count):
         key = f"{version}:{at}"
@@ -55,42 +55,44 @@ def history(version: str, count: int, wrong: int) -> tuple[list[DutyTicket], dic
     return tickets, labels
 
 
-def test_it_goes_back_to_a_version_that_kept_the_promise(versions: Versions, tmp_path: Path) -> None:
-    """The pointer moves, says why, and the channel is told what the older one did here."""
-    text = roll_served_back(tmp_path, WATCH, *history("old", 60, 2))
+def test_a_rollback_goes_to_a_version_that_kept_the_promise(versions: Versions, tmp_path: Path) -> None:
+    """The pointer moves and stores the reason; the note shows the older version's figures."""
+    text = roll_back_served_version(tmp_path, WATCH, *history("old", 60, 2))
     pointer = versions.pointer()
     assert pointer.current == "old"
     assert pointer.why == "broken promise of new on duty in C1"
     assert "goes back from new to old, which kept the promise here (2 of 60" in text
-    assert roll_served_back(tmp_path, WATCH, *history("old", 60, 2)) == text, (
+    assert roll_back_served_version(tmp_path, WATCH, *history("old", 60, 2)) == text, (
         "as a second bot tells it that was slower"
     )
     later = replace(WATCH, mode_at=pointer.at + 1)
-    assert roll_served_back(tmp_path, later, *history("old", 60, 2)) == "", "it is the served one no more"
+    assert roll_back_served_version(tmp_path, later, *history("old", 60, 2)) == "", (
+        "it is the served one no more"
+    )
 
 
-def test_a_pointer_that_cannot_be_moved_is_told(versions: Versions, tmp_path: Path) -> None:
-    """No error comes of it, as the model has to leave its duty all the same."""
+def test_a_failed_rollback_is_reported(versions: Versions, tmp_path: Path) -> None:
+    """It raises no error, because the model goes back to shadow anyway."""
     (versions.folder / "current.json.part").mkdir()
-    text = roll_served_back(tmp_path, WATCH, *history("old", 60, 2))
+    text = roll_back_served_version(tmp_path, WATCH, *history("old", 60, 2))
     assert "could not be taken back (Is a directory)" in text
     assert "`trainwise versions d --back`" in text
     assert versions.pointer().current == "new"
 
 
 @pytest.mark.parametrize(("count", "wrong"), [(0, 0), (10, 0), (60, 12)])
-def test_it_stays_where_no_version_is_known_to_be_better(
+def test_there_is_no_rollback_without_a_version_that_kept_the_promise(
     versions: Versions, tmp_path: Path, count: int, wrong: int
 ) -> None:
-    """Nothing known, too little, or the older one broke it too: a person decides."""
-    text = roll_served_back(tmp_path, WATCH, *history("old", count, wrong))
+    """No checks, too few, or a broken promise of the older version: a person has to decide."""
+    text = roll_back_served_version(tmp_path, WATCH, *history("old", count, wrong))
     assert versions.pointer().current == "new"
     assert "--back" in text
 
 
-def test_what_is_served_elsewhere_is_left_alone(versions: Versions, tmp_path: Path) -> None:
-    """Another version answers over HTTP, or none is served at all."""
+def test_another_served_version_is_not_changed(versions: Versions, tmp_path: Path) -> None:
+    """The server uses another version, or nothing is served."""
     versions.use("old", "test")
-    assert roll_served_back(tmp_path, WATCH, *history("old", 60, 0)) == ""
-    assert roll_served_back(tmp_path / "nowhere", WATCH, *history("old", 60, 0)) == ""
+    assert roll_back_served_version(tmp_path, WATCH, *history("old", 60, 0)) == ""
+    assert roll_back_served_version(tmp_path / "nowhere", WATCH, *history("old", 60, 0)) == ""
     assert versions.pointer().current == "old"

@@ -65,14 +65,14 @@ def test_every_feature_of_the_folder_is_registered() -> None:
     assert {feature.__name__ for feature in REGISTRY} == files  # type: ignore[attr-defined]
 
 
-BY_TEAM = {"Erasures", "Heads", "Inspections"}
-"""What features keep between payloads in memory of their own. Each keeps its entries by `services.home`, so by team."""
+BY_TEAM = {"Erasures", "FileHeads", "InspectionCache"}
+"""The state that features keep in memory between payloads; each keys its entries by `services.home`, that is by team."""
 
 
 def test_features_keep_nothing_between_payloads_that_teams_could_share() -> None:
-    """An object made in `register`, or at the top of a file, serves every team: two datasets of one name would meet in it.
+    """An object made in `register`, or at the top of a file, is shared by all teams, which may have datasets of one name.
 
-    Keep state in the ledger. Where it must be memory, make the team's home part of its key and name it in BY_TEAM.
+    Keep state in the ledger. State in memory needs the team's home in its key and its name in BY_TEAM.
     """
     against = []
     for module, path in FILES.items():

@@ -1,4 +1,4 @@
-"""Answers of one thread come in the order of their questions, other threads do not wait for them."""
+"""Works of one thread run in order; other threads do not wait for them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from bot.slack.thread_queue import ThreadQueue, TooBusy
 
 
-def test_what_waits_in_a_thread_is_taken_by_the_time_it_was_written() -> None:
-    """Three questions wait behind a long answer, handed over in the wrong order: answered in the right one."""
+def test_waiting_work_is_sorted_by_its_order() -> None:
+    """Three questions that were submitted out of order behind a long answer are answered in order."""
     queue, start, go, result = ThreadQueue(threads=2), threading.Event(), threading.Event(), []
 
     def long_answer(_stop: threading.Event) -> None:
@@ -26,8 +26,8 @@ def test_what_waits_in_a_thread_is_taken_by_the_time_it_was_written() -> None:
     assert result == ["100.2", "100.3", "100.4"]
 
 
-def test_without_an_order_first_come_is_first_served() -> None:
-    """Imports of one data set have no time of their own: they keep the order in which they came."""
+def test_work_without_an_order_runs_first_in_first_out() -> None:
+    """Imports of one dataset have no order of their own."""
     queue, result = ThreadQueue(threads=4), []
     for number in range(50):
         queue.submit("import", lambda _stop, number=number: result.append(number))
@@ -35,8 +35,8 @@ def test_without_an_order_first_come_is_first_served() -> None:
     assert result == list(range(50))
 
 
-def test_a_thread_does_not_wait_for_another_and_a_stop_reaches_what_runs() -> None:
-    """While one thread hangs another is answered; Stop ends the one that hangs."""
+def test_threads_do_not_wait_for_each_other_and_stop_ends_the_running_work() -> None:
+    """While one thread hangs another is answered; `stop` ends the hanging one."""
     queue, other, start = ThreadQueue(threads=2), threading.Event(), threading.Event()
 
     def hanging(stop: threading.Event) -> None:
@@ -52,8 +52,8 @@ def test_a_thread_does_not_wait_for_another_and_a_stop_reaches_what_runs() -> No
     assert not queue.stop("one")
 
 
-def test_a_flood_and_the_end_are_refused_with_a_sentence() -> None:
-    """Beyond the most that may wait, and once the bot closes, nothing is taken that would be lost."""
+def test_a_full_or_closed_queue_refuses_work() -> None:
+    """TooBusy is raised beyond `most_waiting`, and after `close`."""
     queue, go = ThreadQueue(threads=1, most_waiting=2), threading.Event()
     queue.submit("a", lambda _stop: go.wait(10) and None)
     queue.submit("b", lambda _stop: None)
@@ -65,16 +65,16 @@ def test_a_flood_and_the_end_are_refused_with_a_sentence() -> None:
         queue.submit("d", lambda _stop: None)
 
 
-def test_a_stop_by_name_reaches_only_the_work_of_that_name() -> None:
-    """The button of an import that is over does not end the next one under the same key."""
+def test_a_stop_with_a_work_id_ends_only_that_work() -> None:
+    """The Cancel button of a finished import does not end the next import with the same key."""
     queue, start, stops = ThreadQueue(threads=2), threading.Event(), []
 
     def hanging(stop: threading.Event) -> None:
         start.set()
         stops.append(stop.wait(10))
 
-    queue.submit("import", lambda _stop: None, run="first")
-    queue.submit("import", hanging, run="second")
+    queue.submit("import", lambda _stop: None, work_id="first")
+    queue.submit("import", hanging, work_id="second")
     assert start.wait(10)
     assert not queue.stop("import", "first")
     assert not stops

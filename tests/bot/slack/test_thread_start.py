@@ -1,4 +1,4 @@
-"""The threads that serve Slack are there before its first event."""
+"""The threads for Slack's events start before the first event."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def names() -> list[str]:
 
 
 def test_every_thread_runs_and_takes_work_afterwards() -> None:
-    """As many threads as were asked for, idle again."""
+    """All threads are started and idle."""
     with start_threads(ThreadPoolExecutor(5, thread_name_prefix="early"), 5) as pool:
         assert sum(name.startswith("early") for name in names()) == 5
         assert list(pool.map(abs, [-1, 2])) == [1, 2]
@@ -31,7 +31,7 @@ def test_every_thread_runs_and_takes_work_afterwards() -> None:
 
 
 def test_an_app_has_its_listener_threads_from_the_start() -> None:
-    """No event of the first burst starts one."""
+    """The first burst of events starts no thread."""
     before = sum(name.startswith("listener") for name in names())
     build_app(WebClient("xoxb-none"), NoTeam(), threads=7, signing_secret="none")
     assert sum(name.startswith("listener") for name in names()) == before + 7

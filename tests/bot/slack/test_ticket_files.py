@@ -1,4 +1,4 @@
-"""Tickets from a file that grows: each line once, whole lines alone, rotation and bad lines told, nothing lost by a crash."""
+"""Tickets from a growing file: each complete line once, rotation, bad lines, and no loss by a crash."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.settings import SettingsError, load_settings
-from bot.slack.ticket_files import LINES_A_ROUND, read_file
+from bot.slack.ticket_files import LINES_PER_ROUND, read_file
 from tests.bot.slack.watches import watch_of
 from worker.ledger import duty
 from worker.ledger.duty import Watch
@@ -43,8 +43,8 @@ def append(file: Path, text: str) -> None:
         stream.write(text)
 
 
-def test_what_is_appended_from_then_on_is_entered(ledger: Ledger, watch: Watch, tmp_path: Path) -> None:
-    """What stood there before the model went on duty is none of its business; an unfinished line waits for its end."""
+def test_lines_appended_after_the_start_are_entered(ledger: Ledger, watch: Watch, tmp_path: Path) -> None:
+    """Lines from before the model went on duty are skipped; an unfinished line waits."""
     file = tmp_path / "tickets.jsonl"
     file.write_text(lines(1) + '{"id": 2, "te')
     assert read_file(ledger.engine, watch, file, 5.0).tickets == 0
@@ -85,7 +85,7 @@ def test_the_rest_of_a_rotated_file_is_read_before_the_new_one(
     os.rename(file, old)
     file.touch()
     outcome = read_file(ledger.engine, watch, file, 5.0)
-    assert (outcome.tickets, outcome.is_more) == (1, True)
+    assert (outcome.tickets, outcome.has_more) == (1, True)
     assert read_file(ledger.engine, watch, file, 5.0).tickets == 0
     append(old, lines(3) + '{"id"')
     assert read_file(ledger.engine, watch, file, 5.0).tickets == 1
@@ -143,9 +143,9 @@ def test_a_long_file_is_read_in_rounds(ledger: Ledger, watch: Watch, tmp_path: P
     """So that no other channel waits for it."""
     file = tmp_path / "tickets.jsonl"
     read_file(ledger.engine, watch, file, 5.0)
-    file.write_text("not a ticket\n" * (LINES_A_ROUND + 1))
-    assert read_file(ledger.engine, watch, file, 5.0).is_more
-    assert not read_file(ledger.engine, watch, file, 5.0).is_more
+    file.write_text("not a ticket\n" * (LINES_PER_ROUND + 1))
+    assert read_file(ledger.engine, watch, file, 5.0).has_more
+    assert not read_file(ledger.engine, watch, file, 5.0).has_more
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from bot.slack.ui.limits import split_blocks, validate_message, validate_view
 from bot.slack.ui.verdict_card import (
-    BUILDING,
+    BUILD_VERDICTS,
     change_modal,
     source_modal,
     verdict_card,
@@ -78,7 +78,7 @@ def test_a_verdict_that_builds_can_be_measured_and_questioned() -> None:
     for verdict in Verdict:
         blocks = verdict_card(replace(REPLY, verdict=verdict))
         on_press = {e["action_id"] for b in blocks if b["type"] == "actions" for e in b["elements"]}
-        assert ({"why", "would_change", "measure"} <= on_press) is (verdict in BUILDING)
+        assert ({"why", "would_change", "measure"} <= on_press) is (verdict in BUILD_VERDICTS)
         assert "cite:1" in on_press
 
 

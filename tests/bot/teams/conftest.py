@@ -15,7 +15,7 @@ import pytest
 
 from bot.teams.directory import Directory, TeamRecord, open_engine
 from bot.teams.runtimes import TeamRuntimes
-from bot.teams.tokens import SealedStore, Tokens
+from bot.teams.tokens import EncryptedStore, Tokens
 from tests.bot.teams.test_teams import ONE, TWO, installation, settings
 
 ORG = "E0ORG"
@@ -23,7 +23,7 @@ ORG = "E0ORG"
 
 @dataclass
 class Slack:
-    """What Slack answers: the organisation's workspaces, and a refusal by token or by token and team."""
+    """Slack's answers: the organisation's workspaces, and error codes by token or by token and team."""
 
     url: str = ""
     teams: list[str] = field(default_factory=lambda: [ONE, TWO])
@@ -89,10 +89,10 @@ def slack() -> Iterator[Slack]:
 
 @pytest.fixture
 def runtimes(tmp_path: Path, slack: Slack) -> TeamRuntimes:
-    """One installed team and an organisation's token; nothing is opened."""
+    """One installed team and an organisation's token; no runtime is open."""
     here = settings(tmp_path, SLACK_API_URL=slack.url)
     engine = open_engine(tmp_path, here.database_url.reveal())
-    directory, store = Directory(engine), SealedStore("1.2", engine, tmp_path / "keys")
+    directory, store = Directory(engine), EncryptedStore("1.2", engine, tmp_path / "keys")
     store.save(installation(ONE, "xoxb-one"))
     store.save(installation(None, "xoxb-org", ORG))
     directory.add(TeamRecord(ONE, "Northwind", "", False, ONE, 1.0))

@@ -10,7 +10,7 @@ from slack_bolt import BoltRequest
 from slack_bolt.oauth.oauth_settings import OAuthSettings
 
 from bot.teams.directory import TeamRecord
-from bot.teams.install import Installing, open_flow
+from bot.teams.install import InstallFlow, build_install_flow
 from bot.teams.runtimes import TeamRuntimes
 from tests.bot.teams.conftest import ORG, Slack
 from tests.bot.teams.test_team_runtimes import present
@@ -28,7 +28,7 @@ def come_back(runtimes: TeamRuntimes, slack: Slack, entries: str) -> tuple[int, 
     )
     runtimes.settings = here
     runtimes.runtime = lambda record: cast(Any, record)  # type: ignore[method-assign]
-    flow = open_flow(runtimes, ["chat:write"])
+    flow = build_install_flow(runtimes, ["chat:write"])
     first = flow.handle_installation(BoltRequest(body="", mode="http"))
     state = re.search(r"state=([\w-]+)", first.body)
     assert state
@@ -40,30 +40,30 @@ def come_back(runtimes: TeamRuntimes, slack: Slack, entries: str) -> tuple[int, 
 
 @pytest.mark.parametrize("entries", ["", TWO, f"T0X,{TWO}", "E0GRID", "southwind.slack.com"])
 def test_a_workspace_on_the_list_installs(runtimes: TeamRuntimes, slack: Slack, entries: str) -> None:
-    """By its id, its organisation's or its domain; an empty list is open to all."""
+    """The list may name its id, its organisation's id or its domain; an empty list allows every workspace."""
     slack.installer, slack.enterprise = TWO, "E0GRID"
     assert come_back(runtimes, slack, entries)[0] == 200
     assert present(runtimes) == {ONE, TWO}
     assert "apps.uninstall" not in slack.calls
 
 
-def test_an_organisation_that_is_served_may_install_again(runtimes: TeamRuntimes) -> None:
-    """Its app is not taken out of all of its workspaces because nobody put it on the list."""
+def test_an_installed_organisation_may_install_again(runtimes: TeamRuntimes) -> None:
+    """The app is not uninstalled from its workspaces, although the list does not name it."""
     runtimes.settings = settings(runtimes.settings.home, TRAINWISE_MAY_INSTALL="T0X")
-    flow = Installing(runtimes, OAuthSettings(client_id="1.2", client_secret="secret"))
+    flow = InstallFlow(runtimes, OAuthSettings(client_id="1.2", client_secret="secret"))
     again = installation(None, "xoxb-org", ORG)
     assert not flow.may_install(again)
     runtimes.directory.add(TeamRecord(TWO, "Southwind", ORG, True, TWO, 1.0))
     assert flow.may_install(again)
-    runtimes.directory.leave(TWO, 2.0)
+    runtimes.directory.mark_removed(TWO, 2.0)
     assert not flow.may_install(again)
 
 
 @pytest.mark.parametrize("entries", ["T0X", "E0X", "wind.slack.com,T0X"])
-def test_a_workspace_that_is_not_on_the_list_is_told_and_keeps_no_app(
+def test_a_workspace_that_is_not_on_the_list_is_uninstalled_and_told(
     runtimes: TeamRuntimes, slack: Slack, entries: str
 ) -> None:
-    """The page names the id that the operator would add; the token is given back; one that is served may come again."""
+    """The page names the id that the operator could add; the token is revoked; an installed workspace may install again."""
     slack.installer = TWO
     status, page = come_back(runtimes, slack, entries)
     assert status == 403

@@ -13,9 +13,9 @@ from slack_sdk.oauth.installation_store import Installation
 from bot.errors import BotError
 from bot.settings import Settings, SettingsError, load_settings
 from bot.teams.directory import Directory, TeamRecord, open_engine, require_home_of_one
-from bot.teams.place import HELP_DESKS, erase, hold_home, holds_data, ledger_of, settings_of
 from bot.teams.runtimes import TeamAuthorize, TeamRuntimes
-from bot.teams.tokens import SealedStore, Tokens
+from bot.teams.team_state import HELP_DESKS, erase_team, has_data, lock_home, settings_of, team_ledger_url
+from bot.teams.tokens import EncryptedStore, Tokens
 from finetune.data.store import DatasetStore
 from worker.ledger.ledger import Ledger
 
@@ -31,10 +31,10 @@ def settings(home: Path, **more: str) -> Settings:
 
 @pytest.fixture
 def runtimes(tmp_path: Path) -> TeamRuntimes:
-    """Two installed teams, one of an organisation with one token; nothing is opened."""
+    """Two installed teams, one of them of an organisation; no runtime is open."""
     here = settings(tmp_path)
     engine = open_engine(tmp_path, here.database_url.reveal())
-    directory, store = Directory(engine), SealedStore("1.2", engine, tmp_path / "keys")
+    directory, store = Directory(engine), EncryptedStore("1.2", engine, tmp_path / "keys")
     store.save(installation(ONE, "xoxb-one"))
     store.save(installation(None, "xoxb-org", "E0ORG"))
     directory.add(TeamRecord(ONE, "Northwind", "", False, ONE, 1.0))
@@ -55,8 +55,8 @@ def context(team: str, enterprise: str = "", org_wide: bool = False) -> BoltCont
     )
 
 
-def test_no_place_of_a_team_is_anothers(tmp_path: Path) -> None:
-    """Each place of the second team lies below teams/ID; the first's are the home's own."""
+def test_teams_share_no_place(tmp_path: Path) -> None:
+    """Every place of the second team is below teams/ID; the first team uses the home itself."""
     here = settings(tmp_path)
     assert settings_of(here, "") == here
     two = settings_of(here, TWO)
@@ -68,8 +68,8 @@ def test_no_place_of_a_team_is_anothers(tmp_path: Path) -> None:
 
 
 def test_a_server_has_a_schema_and_a_bucket_a_prefix_for_each_team(tmp_path: Path) -> None:
-    """The password stays in the address."""
-    assert ledger_of(POSTGRES, TWO) == f"{POSTGRES}?schema=team_t0southwind"
+    """The URL keeps the password."""
+    assert team_ledger_url(POSTGRES, TWO) == f"{POSTGRES}?schema=team_t0southwind"
     two = settings_of(settings(tmp_path, TRAINWISE_DATASETS_URL="s3://rows/tw"), TWO)
     assert two.datasets_url == f"s3://rows/tw/teams/{TWO}"
 
@@ -78,17 +78,17 @@ def test_a_server_has_a_schema_and_a_bucket_a_prefix_for_each_team(tmp_path: Pat
     ("own", "budget", "admins"),
     [({}, 500.0, frozenset()), ({"TRAINWISE_MONTH_BUDGET": "7", "TRAINWISE_ADMINS": "U9"}, 7.0, {"U9"})],
 )
-def test_rights_are_said_team_by_team(
+def test_permissions_are_set_per_team(
     tmp_path: Path, own: Mapping[str, str], budget: float, admins: frozenset[str]
 ) -> None:
-    """The environment's admins are nobody in another team; its restrictions hold everywhere."""
+    """The environment's admins have no rights in another team; its restrictions hold everywhere."""
     two = settings_of(settings(tmp_path), TWO, own)
     assert (two.month_budget_usd, two.admins, two.launchers) == (budget, admins, {"U2"})
     assert settings_of(settings(tmp_path), "").admins == {"U1"}
 
 
-def test_the_operators_help_desks_and_files_are_the_first_teams(tmp_path: Path) -> None:
-    """Another team could pull the operator's own tickets otherwise."""
+def test_only_the_first_team_has_the_operators_help_desks_and_ticket_files(tmp_path: Path) -> None:
+    """Otherwise another team could pull the operator's tickets."""
     desk = sorted(HELP_DESKS)[0]
     here = settings(tmp_path, **{desk: "x", "TRAINWISE_TICKETS_FILES": f"C0SUPPORTML={tmp_path}/t.jsonl"})
     first, two = settings_of(here, ""), settings_of(here, TWO)
@@ -98,19 +98,21 @@ def test_the_operators_help_desks_and_files_are_the_first_teams(tmp_path: Path) 
     assert not two.ticket_files
 
 
-def test_what_is_no_teams_own_is_refused(tmp_path: Path, runtimes: TeamRuntimes) -> None:
-    """Also a bad value, and a team that is not there; an empty value goes back to the bot's."""
+def test_a_setting_that_is_not_per_team_is_refused(tmp_path: Path, runtimes: TeamRuntimes) -> None:
+    """Bad values and unknown teams are refused too; an empty value restores the bot's."""
     for values in ({"TRAINWISE_HOME": "/x"}, {"TRAINWISE_KEEP_DAYS": "-1"}):
         with pytest.raises(SettingsError):
-            runtimes.directory.set_own(ONE, values)
+            runtimes.directory.set_settings(ONE, values)
     with pytest.raises(BotError, match=f"Teams: {ONE}"):
-        runtimes.directory.set_own("T0NOWHERE", {})
-    assert runtimes.directory.set_own(ONE, {"TRAINWISE_KEEP_DAYS": "9"}).own == {"TRAINWISE_KEEP_DAYS": "9"}
-    assert runtimes.directory.set_own(ONE, {"TRAINWISE_KEEP_DAYS": ""}).own == {}
+        runtimes.directory.set_settings("T0NOWHERE", {})
+    assert runtimes.directory.set_settings(ONE, {"TRAINWISE_KEEP_DAYS": "9"}).own == {
+        "TRAINWISE_KEEP_DAYS": "9"
+    }
+    assert runtimes.directory.set_settings(ONE, {"TRAINWISE_KEEP_DAYS": ""}).own == {}
 
 
 def test_a_payload_is_served_with_its_own_teams_token(runtimes: TeamRuntimes) -> None:
-    """Unknown and departed teams have none; a workspace of an organisation enters with its first word."""
+    """Unknown and removed teams have none; a workspace of an organisation is added at its first payload."""
     authorize = TeamAuthorize(runtimes)
 
     def token(of: BoltContext) -> str | None:
@@ -127,29 +129,29 @@ def test_a_payload_is_served_with_its_own_teams_token(runtimes: TeamRuntimes) ->
         frozenset({ONE, TWO}),
     )  # as Slack lists them (test_team_runtimes.py)
     assert token(context(TWO, "E0ORG", org_wide=True)) == "xoxb-org"
-    assert runtimes.directory.known(TWO).place == TWO
-    runtimes.directory.leave(ONE, 5.0)
+    assert runtimes.directory.require(TWO).place == TWO
+    runtimes.directory.mark_removed(ONE, 5.0)
     assert token(context(ONE)) is None
     assert token(context(ONE, "E0ORG", org_wide=True)) == "xoxb-org"  # it is in the organisation now
 
 
-def test_another_key_file_is_told_and_not_taken_for_tokens(runtimes: TeamRuntimes, tmp_path: Path) -> None:
+def test_tokens_cannot_be_read_with_another_key_file(runtimes: TeamRuntimes, tmp_path: Path) -> None:
     """A copy of the database without the key gives no token."""
     (tmp_path / "keys" / "installations.key").unlink()
-    other = SealedStore("1.2", runtimes.directory.engine, tmp_path / "keys")
+    other = EncryptedStore("1.2", runtimes.directory.engine, tmp_path / "keys")
     with pytest.raises(BotError, match="another one"):
         other.find_bot(enterprise_id=None, team_id=ONE)
 
 
 def test_erasing_a_team_leaves_the_others(tmp_path: Path) -> None:
-    """Also the first one's, whose place holds the others' places."""
+    """The first team's place holds the other teams' places, and they stay too."""
     here = settings(tmp_path)
-    assert not holds_data(here)
+    assert not has_data(here)
     for team in ("", ONE, TWO):
         own = settings_of(here, team)
         own.home.mkdir(parents=True, exist_ok=True)
         ledger = Ledger(own.database_url.reveal())
-        assert not holds_data(own)  # empty, as `trainwise doctor` leaves it
+        assert not has_data(own)  # empty, as `trainwise doctor` leaves it
         ledger.save_thread("C1", "1.0", {"team": team})
         ledger.close()
         DatasetStore(own.datasets_url).ensure_samples()
@@ -161,40 +163,40 @@ def test_erasing_a_team_leaves_the_others(tmp_path: Path) -> None:
         (Path(own.artifacts_url) / "job" / "weights").write_text("x")
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys" / "bot.key").write_text("k")
-    assert holds_data(here)
-    erase(here, "")
-    assert not holds_data(here)
+    assert has_data(here)
+    erase_team(here, "")
+    assert not has_data(here)
     assert not (tmp_path / "feedback.jsonl").exists()
     assert not [folder for folder in ("imports", "runs") if (tmp_path / folder).exists()]
     assert (tmp_path / "keys" / "bot.key").exists()
     assert DatasetStore(here.datasets_url).list() == []
-    erase(here, ONE)
+    erase_team(here, ONE)
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert not [name for name in left if ONE in name]
     two = settings_of(here, TWO)
     assert DatasetStore(two.datasets_url).list()
-    assert holds_data(two)
+    assert has_data(two)
     assert (Path(two.artifacts_url) / "job" / "weights").exists()
 
 
-def test_one_bot_of_many_holds_a_home(tmp_path: Path) -> None:
-    """Two would answer everything twice."""
-    let_go = hold_home(tmp_path)
+def test_a_bot_of_many_teams_locks_its_home(tmp_path: Path) -> None:
+    """Two such bots would answer every message twice."""
+    unlock = lock_home(tmp_path)
     with pytest.raises(BotError, match="runs in"):
-        hold_home(tmp_path)
+        lock_home(tmp_path)
     with pytest.raises(BotError, match="many workspaces runs in"):
-        hold_home(tmp_path, alone=False)
-    let_go()
-    hold_home(tmp_path)()
-    ends = [hold_home(tmp_path, alone=False) for _ in range(2)]  # bots with one token share
+        lock_home(tmp_path, exclusive=False)
+    unlock()
+    lock_home(tmp_path)()
+    ends = [lock_home(tmp_path, exclusive=False) for _ in range(2)]  # bots with one token share
     with pytest.raises(BotError, match="Another bot runs in"):
-        hold_home(tmp_path)
+        lock_home(tmp_path)
     for end in ends:
         end()
 
 
-def test_a_bot_with_one_token_goes_back_only_to_a_home_that_is_all_its_own(tmp_path: Path) -> None:
-    """Otherwise other workspaces would get no answer, or its answers would come from another's state."""
+def test_a_bot_with_one_token_refuses_a_home_of_other_workspaces(tmp_path: Path) -> None:
+    """Otherwise other workspaces would get no answers, or answers from another team's state."""
     url = settings(tmp_path).database_url.reveal()
     require_home_of_one(tmp_path, url, ONE)
     assert not (tmp_path / "teams.db").exists()  # a look makes no home of many
@@ -206,8 +208,8 @@ def test_a_bot_with_one_token_goes_back_only_to_a_home_that_is_all_its_own(tmp_p
     directory.add(TeamRecord(TWO, "Southwind", "", False, TWO, 2.0))
     with pytest.raises(BotError, match=TWO):
         require_home_of_one(tmp_path, url, ONE)
-    directory.leave(TWO, 3.0)
+    directory.mark_removed(TWO, 3.0)
     require_home_of_one(tmp_path, url, ONE)
-    directory.leave(ONE, 3.0)
+    directory.mark_removed(ONE, 3.0)
     with pytest.raises(BotError, match=ONE):  # what lies there is still the other's
         require_home_of_one(tmp_path, url, TWO)

@@ -1,6 +1,6 @@
-"""The clerk of pulls: does those that are due, tells the channel what changed, and whoever set one what is in its way.
+"""Runs due pulls from help desks; reports changes to the channel and failures to the person who set up the pull.
 
-The ledger says what is due and holds the lease, so a restart loses nothing and two bots do not pull the same.
+The ledger holds the schedule and the lease, so a restart loses nothing and two bots do not run the same pull.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 from slack_sdk import WebClient
 
 from bot.errors import OURS
-from bot.pulling import EndOfPull, Puller, find_source
-from bot.slack.delivery.placing import Answer
-from bot.slack.delivery.rounds import Rounds
-from bot.slack.failures import advice, tell_privately
+from bot.pulling import Puller, PullInterrupt, find_source
+from bot.slack.delivery.answer_message import AnswerMessage
+from bot.slack.delivery.background_loop import BackgroundLoop
+from bot.slack.failures import error_text, send_direct_message
 from bot.slack.services import Services
-from bot.slack.trouble import SLACK_TROUBLE
+from bot.slack.slack_errors import SLACK_ERRORS
 from bot.slack.ui.blocks import section
 from bot.slack.ui.limits import validate_message
 from bot.slack.ui.pulls import pull_report
@@ -38,8 +38,8 @@ DAY_S = 86_400.0
 log = logging.getLogger(__name__)
 
 
-class PullClerk:
-    """`start()` runs `work_once` until `stop()`; `wake()` makes the next round come at once."""
+class PullRunner:
+    """`start()` runs `work_once` until `stop()`; `wake()` starts the next round at once."""
 
     def __init__(
         self,
@@ -51,49 +51,49 @@ class PullClerk:
     ) -> None:
         self.services, self._client, self._values, self._holder = services, client, values, holder
         self._preparing = preparing
-        self._rounds = Rounds(self.work_once, "pulls", LONGEST_PAUSE_S)
+        self._loop = BackgroundLoop(self.work_once, "pulls", LONGEST_PAUSE_S)
 
     def start(self) -> None:
-        """Begins to look for due pulls."""
-        self._rounds.start()
+        """Starts running due pulls."""
+        self._loop.start()
 
     def stop(self) -> None:
-        """Ends after the page under way; the pull goes on from there."""
-        self._rounds.stop()
+        """Stops after the current page; the pull resumes there after a restart."""
+        self._loop.stop()
 
     def wake(self) -> None:
-        """A pull is due."""
-        self._rounds.wake()
+        """Starts the next round at once, for a due pull."""
+        self._loop.wake()
 
     def sources(self) -> list[Source]:
         """The help desks whose settings are complete."""
         return [one for one in SOURCES.values() if one.is_configured(self._values)]
 
     def check(self, source: str, project: str) -> None:
-        """BotError or SourceError where this project cannot be pulled from there."""
+        """Raises BotError or SourceError when this project cannot be pulled from the source."""
         find_source(source).check(self._values, project)
 
     def work_once(self) -> None:
-        """One round over what is due."""
+        """Runs every due pull whose lease is free."""
         for pull in due_pulls(self.services.ledger.engine, self.services.clock()):
-            if self._rounds.is_over:
+            if self._loop.is_stopping:
                 return
             if take_due(self.services.ledger.engine, pull, self._holder, self.services.clock()):
-                self._do(pull)
+                self._run_due(pull)
 
-    def _do(self, pull: Pull) -> None:
-        """One pull, whatever comes of it written down before the lease is let go."""
-        if why := self._why_ended(pull):
-            self._end_for_good(pull, why)
+    def _run_due(self, pull: Pull) -> None:
+        """Runs one pull and records its outcome before it releases the lease."""
+        if why := self._end_reason(pull):
+            self._stop_pull(pull, why)
             return
         try:
             result = self._run(pull)
-        except EndOfPull as end:
-            log.info("the pull of %s ends for now: %s", pull.dataset, end)
-            self._settle(pull, {})
+        except PullInterrupt as end:
+            log.info("the pull of %s is interrupted: %s", pull.dataset, end)
+            self._release(pull, {})
         except AskedToWait as error:
-            log.info("the pull of %s waits for its source", pull.dataset)
-            self._settle(
+            log.info("the pull of %s waits, as its source asked", pull.dataset)
+            self._release(
                 pull, {"next_at": self.services.clock() + min(error.wait_s, DAY_S), "last": str(error)}
             )
         except Exception as error:  # the edge: this thread has no caller to tell
@@ -101,11 +101,13 @@ class PullClerk:
         else:
             self._note_result(pull, result)
 
-    def _why_ended(self, pull: Pull) -> str:
-        """Why this pull shall not go on: its dataset was removed, or who set it is no member any more. "" otherwise."""
+    def _end_reason(self, pull: Pull) -> str:
+        """The reason to stop this pull: its dataset was removed, or its requester is no member any more; else ""."""
         state = self.services.datasets.pulls.state(pull.dataset)
         versions = self.services.datasets.versions(pull.dataset)
-        was_made = bool(pull.version or (state and state.get("done")))  # a day later the state is gone too
+        was_made = bool(
+            pull.version or (state and state.get("done"))
+        )  # a day after the removal the state is deleted too
         if was_made and all(card.erased for card in versions):
             return "its dataset was removed"
         if pull.by.startswith(("U", "W")):
@@ -114,10 +116,10 @@ class PullClerk:
                 return "who set it is no member of the team any more"
         return ""
 
-    def _end_for_good(self, pull: Pull, why: str) -> None:
+    def _stop_pull(self, pull: Pull, why: str) -> None:
         if stop_pull(self.services.ledger.engine, pull.dataset) and pull.by.startswith(("U", "W")):
             text = f"🛑 {pull.dataset} is not pulled any more: {why}."
-            tell_privately(self._client, pull.by, text, [section(text)])
+            send_direct_message(self._client, pull.by, text, [section(text)])
 
     def _run(self, pull: Pull) -> PullResult:
         services = self.services
@@ -127,7 +129,7 @@ class PullClerk:
             self._values,
             self._holder,
             services.clock,
-            is_over=lambda: self._rounds.is_over,
+            should_stop=lambda: self._loop.is_stopping,
         )
         query, scopes = Query.from_json(pull.query), frozenset(pull.scopes)
         order = Order(pull.dataset, query, pull.by, scopes, pull.licence)
@@ -137,12 +139,12 @@ class PullClerk:
             )
 
     def _note_result(self, pull: Pull, result: PullResult) -> None:
-        """The channel hears of a new version, and of nothing new where somebody asked for this pull.
+        """Records the result. The channel is told of a new version, and of no change when a person asked for this pull.
 
-        So also of a version that a pull made which was killed before it could tell.
+        It is also told of a version that a pull made before it was killed.
         """
         now = self.services.clock()
-        result = self._with_untold(pull, result)
+        result = self._with_unreported_change(pull, result)
         values = {
             "next_at": now + pull.every_s if pull.every_s else None,
             "last_at": now,
@@ -155,9 +157,9 @@ class PullClerk:
         message = None
         if pull.is_asked or result.change.version is not None:
             message = self._message(pull, result, now)
-        self._settle(pull, values, message)
+        self._release(pull, values, message)
 
-    def _with_untold(self, pull: Pull, result: PullResult) -> PullResult:
+    def _with_unreported_change(self, pull: Pull, result: PullResult) -> PullResult:
         state = self.services.datasets.pulls.state(pull.dataset)
         last = (state or {}).get("last")
         if result.change.version is not None or not last or last["version"] != result.card.version:
@@ -165,7 +167,7 @@ class PullClerk:
         return result if last["version"] == pull.version else replace(result, change=Change.from_json(last))
 
     def _message(self, pull: Pull, result: PullResult, now: float) -> dict[str, Any] | None:
-        place = self._place(pull)
+        place = self._target_channel(pull)
         if not place:
             return None
         text, blocks = pull_report(
@@ -173,22 +175,22 @@ class PullClerk:
         )
         about = result.change.version or f"same:{now:.3f}"
         key = f"pull:{pull.dataset}:{pull.created_at:.0f}:{about}"
-        answer = Answer(place, "", pull.by, text, validate_message(blocks, text), key=key)
+        answer = AnswerMessage(place, "", pull.by, text, validate_message(blocks, text), key=key)
         return replace(answer, since=now).to_json()
 
-    def _place(self, pull: Pull) -> str:
-        """The pull's channel; the direct messages of who set it, where people from outside read along; "" for a terminal's."""
-        if pull.channel and self.services.keeps_jobs_out(pull.channel) is False:
+    def _target_channel(self, pull: Pull) -> str:
+        """The pull's channel; its requester's direct messages when the channel is closed to jobs; "" for a terminal's pull."""
+        if pull.channel and self.services.is_closed_to_jobs(pull.channel) is False:
             return pull.channel
         if not pull.by.startswith(("U", "W")):
             return ""
-        with suppress(*SLACK_TROUBLE):
+        with suppress(*SLACK_ERRORS):
             return str(self._client.conversations_open(users=[pull.by])["channel"]["id"])
         return ""
 
     def _note_failure(self, pull: Pull, error: Exception) -> None:
-        """Tries again later where that may help; whoever set it is told once what is in the way, and of each try that they asked for."""
-        now, text = self.services.clock(), advice(error)
+        """Schedules a retry where it may help; tells the requester once per problem, and after each pull they asked for."""
+        now, text = self.services.clock(), error_text(error)
         may_help = not isinstance(error, OURS) or bool(getattr(error, "retryable", False))
         pause = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** min(pull.tries, 16)) if may_help else pull.every_s
         values = {
@@ -200,12 +202,12 @@ class PullClerk:
             "tries": pull.tries + 1,
         }
         is_news = pull.is_asked or (text != pull.last_trouble and (not may_help or pause == LONGEST_RETRY_S))
-        if self._settle(pull, values) and is_news and pull.by.startswith(("U", "W")):
+        if self._release(pull, values) and is_news and pull.by.startswith(("U", "W")):
             again = f" It is tried again in {pause / 60:.0f} min." if pause and pause < DAY_S else ""
             words = f"⚠️ *{pull.dataset}* could not be pulled. {text}{again}"
-            tell_privately(self._client, pull.by, words, [section(words[:2900])])
+            send_direct_message(self._client, pull.by, words, [section(words[:2900])])
 
-    def _settle(
+    def _release(
         self, pull: Pull, values: Mapping[str, Any], message: Mapping[str, Any] | None = None
     ) -> bool:
         engine, holder = self.services.ledger.engine, self._holder

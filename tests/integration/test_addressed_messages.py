@@ -1,4 +1,4 @@
-"""Everything that is addressed to the bot is heard, once; what people say to each other is not."""
+"""The bot answers every message that is addressed to it once, and ignores what people say to each other."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def answers(slack: SlackHarness, channel: str, ts: str) -> list[str]:
 
 
 def is_answered_once(slack: SlackHarness, channel: str, ts: str) -> bool:
-    """One answer, also when all is quiet."""
+    """Whether there is one answer, also after all work is done."""
     until(lambda: answers(slack, channel, ts))
     slack.settle()
     return len(answers(slack, channel, ts)) == 1
 
 
 def test_a_mention_beside_a_file(slack: SlackHarness) -> None:
-    """Slack tells of it by the message alone."""
+    """Slack sends only a `message` event for it."""
     message = slack.person("maya").upload(CHANNEL, "notes.md", b"# notes", f"{MENTION} {QUESTION}")
     assert is_answered_once(slack, CHANNEL, message["ts"])
 
 
 def test_a_mention_that_an_edit_adds(slack: SlackHarness) -> None:
-    """Slack sends an edit and a mention: one answer; a further edit gives no other."""
+    """Slack sends an edit and a mention: the bot answers once; another edit gives no second answer."""
     maya = slack.person("maya")
     message = maya.say(CHANNEL, QUESTION)
     slack.settle()
@@ -77,8 +77,8 @@ def test_a_reply_also_sent_to_the_channel(slack: SlackHarness) -> None:
     until(lambda: len(answers(slack, CHANNEL, message["ts"])) == 2)
 
 
-def test_who_asked_is_heard_and_colleagues_are_left_alone(slack: SlackHarness) -> None:
-    """A word that needs no answer gets a sign when the asker says it, and nothing when others talk."""
+def test_thanks_of_the_asker_get_a_reaction_and_talk_of_others_gets_nothing(slack: SlackHarness) -> None:
+    """A reply that needs no answer gets a reaction when the asker writes it, and nothing when others write it."""
     maya, ravi = slack.person("maya"), slack.person("ravi")
     message = maya.say(CHANNEL, f"{MENTION} {QUESTION}")
     assert is_answered_once(slack, CHANNEL, message["ts"])
@@ -97,7 +97,7 @@ def test_who_asked_is_heard_and_colleagues_are_left_alone(slack: SlackHarness) -
 
 
 def test_the_bot_introduces_itself_where_it_is_invited(slack: SlackHarness) -> None:
-    """Two lines, once."""
+    """It posts two lines, once."""
     maya = slack.person("maya")
     maya.command("/invite", "@trainwise", "#random")
     message = maya.wait_message("#random", lambda m: "mention me with your question" in text_of(m))
@@ -105,7 +105,7 @@ def test_the_bot_introduces_itself_where_it_is_invited(slack: SlackHarness) -> N
 
 
 def test_stop_is_there_while_the_bot_works_and_not_afterwards(slack: SlackHarness) -> None:
-    """The session says processing from the question on, and active when the answer stands."""
+    """The session's status is processing from the question on, and active after the answer."""
     since = slack.calls()
     message = slack.person("maya").say(CHANNEL, f"{MENTION} {QUESTION}")
     assert is_answered_once(slack, CHANNEL, message["ts"])

@@ -1,4 +1,4 @@
-"""What a call of Slack's API can raise."""
+"""The exceptions that a call of Slack's API can raise."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from http.client import HTTPException
 
 from slack_sdk.errors import SlackClientError
 
-SLACK_TROUBLE = (SlackClientError, OSError, HTTPException)
+SLACK_ERRORS = (SlackClientError, OSError, HTTPException)

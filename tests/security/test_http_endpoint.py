@@ -1,4 +1,4 @@
-"""The HTTP door takes rubbish of every kind: 10,000 requests and no 500, no unsigned body read beyond its limit."""
+"""Random requests to the HTTP endpoint: 10,000 requests without a 500, and no body read beyond its limit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from slack_bolt import App
 from slack_sdk import WebClient
 
-from bot.cli.doctor import skew_of
+from bot.cli.doctor import header_skew
 from bot.playground import Playground
 from bot.playground.delivery.signed_http import signature
 from bot.slack.http import LARGEST_BODY, PATH, build_site, clock_skew
@@ -33,7 +33,7 @@ SHAPES = ('{"type":"url_verification","challenge":"c"}', "{", "[]", "null", "7",
 
 @pytest.fixture(scope="module")
 def door() -> Iterator[App]:
-    """A Bolt app before the local workspace."""
+    """A Bolt app on the local workspace."""
     logging.getLogger("slack_bolt").setLevel(logging.CRITICAL)
     with Playground(MANIFEST) as workspace:
         workspace.set_rates(enforce=False)
@@ -48,7 +48,7 @@ def bare_app(client: WebClient) -> App:
 
 
 def some_request(draw: random.Random) -> tuple[str, dict[bytes, bytes], bytes]:
-    """A method, headers and body that may be anything; a third carry a right signature."""
+    """A random method, headers and body; a third of them carry a valid signature."""
     body = draw.choice([draw.choice(SHAPES).encode(), draw.randbytes(draw.randrange(60))])
     stamp = draw.choice([*STAMPS, str(int(time.time()) - draw.randrange(-900, 900))])
     right = draw.random() < 0.33
@@ -65,7 +65,7 @@ def some_request(draw: random.Random) -> tuple[str, dict[bytes, bytes], bytes]:
 
 
 async def send_all(app: App, number: int, draw: random.Random) -> Counter[int]:
-    """So many requests, straight into the site; an exception in it would be raised here."""
+    """Sends `count` requests straight into the ASGI site, which raises its exceptions here."""
     site = build_site(app, SECRET)
     statuses: Counter[int] = Counter()
     for _ in range(number):
@@ -102,15 +102,15 @@ async def send_all(app: App, number: int, draw: random.Random) -> Counter[int]:
 
 
 def test_ten_thousand_requests_and_no_500(door: App) -> None:
-    """Headers, times, signatures and bodies of every shape; what is rightly signed reaches the app."""
+    """Random headers, timestamps, signatures and bodies; validly signed requests reach the app."""
     statuses = asyncio.run(send_all(door, 10_000, random.Random(19)))
     assert sum(statuses.values()) == 10_000
     assert max(statuses) < 500, statuses
     assert {200, 401, 405, 413} <= set(statuses)
 
 
-def test_a_body_without_an_announcement_is_read_to_the_limit_only(door: App) -> None:
-    """Chunked: refused as soon as it is too large, whoever sends it."""
+def test_a_chunked_body_is_read_to_the_limit_only(door: App) -> None:
+    """A body without Content-Length is refused as soon as it is too large."""
     size = 0
 
     async def flood() -> AsyncIterator[bytes]:
@@ -128,8 +128,8 @@ def test_a_body_without_an_announcement_is_read_to_the_limit_only(door: App) -> 
     assert size <= LARGEST_BODY + 2 * 2**20
 
 
-def test_a_wrong_clock_is_told_of() -> None:
-    """Only by a request that Slack has signed; doctor reads it off Slack's own answers."""
+def test_a_wrong_clock_is_logged() -> None:
+    """Only a request with Slack's signature shows it; `trainwise doctor` reads it from Slack's answers."""
     from slack_sdk.signature import SignatureVerifier
 
     verifier, body = SignatureVerifier(SECRET), json.dumps({"a": 1})
@@ -137,5 +137,5 @@ def test_a_wrong_clock_is_told_of() -> None:
     assert clock_skew(verifier, body.encode(), headers, now=1900.0) == 900.0
     assert clock_skew(verifier, body.encode(), headers, now=1100.0) == 0.0
     assert clock_skew(verifier, b"other", headers, now=1900.0) == 0.0
-    assert skew_of({"Date": "Sun, 29 Nov 2026 11:00:00 GMT"}, 1_795_950_090.0) == 90.0
-    assert skew_of({"date": "yesterday"}, 5.0) == 0.0
+    assert header_skew({"Date": "Sun, 29 Nov 2026 11:00:00 GMT"}, 1_795_950_090.0) == 90.0
+    assert header_skew({"date": "yesterday"}, 5.0) == 0.0

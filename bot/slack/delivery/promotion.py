@@ -1,4 +1,4 @@
-"""From a retrained model to the one on duty: both meet the same fresh tickets, and a new one that is shown better takes over."""
+"""Promotes a retrained model: compares it with the model on duty on the same fresh tickets; the better one stays on duty."""
 
 from __future__ import annotations
 
@@ -7,8 +7,15 @@ import logging
 from bot.errors import BotError
 from bot.slack.launch import launch_deployment
 from bot.slack.on_duty import find_version
-from bot.slack.payload import Place
-from bot.slack.retraining import LEAST_FRESH, comparison, judged_tickets, rights, shortage, to_compare
+from bot.slack.payload import RequestOrigin
+from bot.slack.retraining import (
+    LEAST_FRESH,
+    compare_models,
+    comparison_tickets,
+    correct_flags,
+    judged_tickets,
+    shortage_text,
+)
 from bot.slack.services import Services
 from finetune.errors import FinetuneError
 from finetune.serving.answers import ServedModel
@@ -23,35 +30,35 @@ from worker.ledger.duty import Watch
 log = logging.getLogger(__name__)
 
 
-def follow(services: Services, watch: Watch, model: ServedModel) -> str:
-    """One look at the watch's successor: what the channel is to be told, "" while it is not there yet."""
+def promote_successor(services: Services, watch: Watch, model: ServedModel) -> str:
+    """Checks the watch's successor and promotes it if it is better; returns the note for the channel, "" while there is none."""
     assert watch.successor is not None
-    engine, place = services.ledger.engine, services.duty.place if services.duty else None
+    engine, versions_folder = services.ledger.engine, services.duty.versions_folder if services.duty else None
     job = services.ledger.job(watch.successor)
-    if job.state not in END_STATES or place is None:
+    if job.state not in END_STATES or versions_folder is None:
         return ""
     if job.state != State.SUCCEEDED:
-        return _end(
+        return _drop_successor(
             services, watch, f"Job {job.id} gave no model ({job.state}), so {watch.version} stays on duty."
         )
-    folder = find_version(place, job.id)
+    folder = find_version(versions_folder, job.id)
     if folder is None:
-        return _deploy(services, watch, job)
+        return _ensure_version(services, watch, job)
     rows = judged_tickets(duty.tickets_of(engine, watch.id), duty.labels_of(engine, watch.id))
-    fresh = to_compare(rows)
+    fresh = comparison_tickets(rows)
     if len(fresh) < LEAST_FRESH:
-        return _end(
+        return _drop_successor(
             services,
             watch,
-            f"{shortage(len(fresh))} {watch.version} stays on duty; judge more, then retrain.",
+            f"{shortage_text(len(fresh))} {watch.version} stays on duty; judge more, then retrain.",
         )
     try:
         new = load_version(folder, watch.error_rate)
     except FinetuneError as error:
-        return _end(services, watch, f"{error} {watch.version} stays on duty.")
-    is_better, figures = comparison(rights(model, fresh), rights(new, fresh))
+        return _drop_successor(services, watch, f"{error} {watch.version} stays on duty.")
+    is_better, figures = compare_models(correct_flags(model, fresh), correct_flags(new, fresh))
     if not is_better:
-        return _end(
+        return _drop_successor(
             services,
             watch,
             f"🔁 The retrained model {job.id} is not shown to be better: {figures}. {watch.version} stays on duty.",
@@ -67,25 +74,27 @@ def follow(services: Services, watch: Watch, model: ServedModel) -> str:
     )
 
 
-def _deploy(services: Services, watch: Watch, job: Job) -> str:
-    """Has the version made, once; what to tell where it cannot be."""
+def _ensure_version(services: Services, watch: Watch, job: Job) -> str:
+    """Launches the job that makes the successor's version, once; returns the note when it cannot be made."""
     deployments = services.ledger.jobs(kind=DEPLOY, dataset=job.dataset, limit=50)
     mine = next((one for one in deployments if one.spec.get("model") == job.id), None)
     if mine is not None and mine.state in END_STATES and mine.state != State.SUCCEEDED:
-        return _end(
+        return _drop_successor(
             services,
             watch,
             f"No version of {job.id} was made ({mine.error or mine.state}): {watch.version} stays.",
         )
     if mine is None:
-        request = Place(watch.by, watch.team, watch.channel, job.thread_ts, f"deploy:{job.id}:succession")
+        origin = RequestOrigin(
+            watch.by, watch.team, watch.channel, job.thread_ts, f"deploy:{job.id}:succession"
+        )
         try:
-            launch_deployment(services, job, request)
+            launch_deployment(services, job, origin)
         except (BotError, WorkerError) as error:
-            return _end(services, watch, f"No version of {job.id} can be made: {error}")
+            return _drop_successor(services, watch, f"No version of {job.id} can be made: {error}")
     return ""
 
 
-def _end(services: Services, watch: Watch, text: str) -> str:
-    """Forget the successor; the text, unless someone was faster."""
+def _drop_successor(services: Services, watch: Watch, text: str) -> str:
+    """Removes the successor from the watch; returns the text, or "" when another bot was faster."""
     return text if duty.change_watch(services.ledger.engine, watch, {"successor": None}) else ""

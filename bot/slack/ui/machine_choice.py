@@ -1,4 +1,4 @@
-"""Where a fine-tune trains: the choice between the team's workers and the machines of connected platforms, in words. Pure."""
+"""The choice of the machine for a fine-tune: the team's workers or the machines of connected platforms. Pure."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ HERE = "here"
 MOST_PLACES = 99
 
 
-def where_fields(places: Sequence[PlaceOffer], selection: str) -> list[Block]:
-    """The field "Where", first this team's workers; none where no platform is connected."""
+def machine_fields(places: Sequence[PlaceOffer], selection: str) -> list[Block]:
+    """The field "Where" with the team's workers first; [] without a connected platform."""
     if not places:
         return []
     options = [option("This team's workers", HERE)]
@@ -29,19 +29,19 @@ def where_fields(places: Sequence[PlaceOffer], selection: str) -> list[Block]:
 
 
 def label_of(place: PlaceOffer) -> str:
-    """Platform, machine and its price an hour; its usual wait where that is known."""
+    """The label: platform, machine, price, and the usual wait if known."""
     wait = place.offer.wait_s
     parts = [place.platform.label, place.offer.label, price_of(place)]
     return " · ".join([*parts, *([f"waits {duration(wait)}"] if wait is not None else [])])
 
 
 def is_hosted(place: PlaceOffer) -> bool:
-    """Whether the platform tunes by itself and keeps the model."""
+    """Whether the platform tunes with its own method and hosts the model."""
     return place.platform.gives == "hosted"
 
 
 def price_of(place: PlaceOffer) -> str:
-    """Dollars an hour, or a million trained tokens."""
+    """The price in dollars per hour, or per million trained tokens."""
     if is_hosted(place):
         return f"{money(place.offer.usd_per_million)} a million trained tokens"
     return f"{money(place.offer.usd_per_hour)} an hour"
@@ -56,20 +56,20 @@ def machine_of(place: PlaceOffer) -> Machine:
 
 
 def usd_at(place: PlaceOffer, estimate: RunEstimate) -> float:
-    """Dollars at most, by the estimate's time and the offer's price."""
+    """The highest cost in dollars, from the estimate's time and the offer's price."""
     if is_hosted(place):
         return estimate.tokens / 1e6 * place.offer.usd_per_million
     return seconds_at(place, estimate)[1] / 3600 * place.offer.usd_per_hour
 
 
 def seconds_at(place: PlaceOffer, estimate: RunEstimate) -> tuple[float, float]:
-    """Seconds from low to high: on a GPU those of the price table's cheapest, which may be of another kind."""
+    """The lowest and highest seconds; on a GPU those of the price table's cheapest GPU, which may be another kind."""
     if place.offer.gpu and estimate.gpu_seconds:
         return (estimate.gpu_seconds / 2, estimate.gpu_seconds)
     return estimate.seconds
 
 
-def where_text(place: PlaceOffer, estimate: RunEstimate, trains_apart: bool = False) -> str:
+def machine_text(place: PlaceOffer, estimate: RunEstimate, trains_apart: bool = False) -> str:
     """Time and dollars there, the date of the price, and what leaves the house (`trains_apart`: PlaceOffer.leaves)."""
     if is_hosted(place):
         return _hosted_text(place, estimate)

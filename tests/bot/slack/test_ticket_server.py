@@ -1,4 +1,4 @@
-"""Tickets of other systems: signed as each of them documents it, entered once, and nothing else gets in."""
+"""Tickets of other systems over HTTP: signed as each system documents, entered once; everything else is refused."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import pytest
 
 from bot.errors import BotError
 from bot.slack.http import bind, run_site
-from bot.slack.ticket_door import build_door, open_door, read_secrets
 from bot.slack.ticket_hooks import SOURCES, ticket_from
-from bot.slack.ui.forms import Memory
+from bot.slack.ticket_server import build_ticket_site, read_secrets, start_ticket_server
+from bot.slack.ui.forms import FormMetadata
 from worker.ledger import duty
 from worker.ledger.duty import Watch
 from worker.ledger.ledger import Ledger
@@ -39,7 +39,7 @@ INTERCOM = {"data": {"item": {"id": "99", "source": {"subject": "", "body": "<p>
 
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[tuple[httpx.Client, Ledger, Watch]]:
-    """The door over a ledger with a model on duty in C1, served on loopback."""
+    """The ticket server on loopback, with a ledger and a model on duty in C1."""
     ledger = Ledger(str(tmp_path / "ledger.db"))
     fields = (
         "",
@@ -66,7 +66,7 @@ def door(tmp_path: Path) -> Iterator[tuple[httpx.Client, Ledger, Watch]]:
     teams = {"": services, "T1": services}
     with bind("127.0.0.1", 0) as free:
         port = free.getsockname()[1]
-    stop = run_site(build_door(teams.get, secrets, lambda: NOW), "127.0.0.1", port)
+    stop = run_site(build_ticket_site(teams.get, secrets, lambda: NOW), "127.0.0.1", port)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         yield client, ledger, watch
     stop()
@@ -74,7 +74,7 @@ def door(tmp_path: Path) -> Iterator[tuple[httpx.Client, Ledger, Watch]]:
 
 
 def signed(source: str, payload: Any, at: float = NOW) -> tuple[bytes, dict[str, str]]:
-    """The body and the headers as the source sends them."""
+    """The body and headers of the source's request."""
     body, secret = json.dumps(payload).encode(), SECRETS[source][0].encode()
     if source == "zendesk":
         stamp = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -103,7 +103,7 @@ def signed(source: str, payload: Any, at: float = NOW) -> tuple[bytes, dict[str,
 def test_a_signed_ticket_is_entered_once(
     door: tuple[httpx.Client, Ledger, Watch], source: str, payload: Any, key: str
 ) -> None:
-    """Its words without personal data; the same delivery again enters nothing; without the signature nothing gets in."""
+    """Its text is stored without personal data; a repeated delivery and an unsigned request enter nothing."""
     client, ledger, watch = door
     body, headers = signed(source, payload)
     first = client.post(f"/hooks/{source}/C1", content=body, headers=headers)
@@ -120,7 +120,7 @@ def test_a_signed_ticket_is_entered_once(
 
 
 def test_the_api_takes_a_ticket_with_a_key(door: tuple[httpx.Client, Ledger, Watch]) -> None:
-    """POST /v1/tickets, and a sentence for what is none."""
+    """POST /v1/tickets enters a ticket, and answers a sentence for a bad body."""
     client, _, _ = door
     headers = {"Authorization": f"Bearer {SECRETS['api'][0]}"}
     answer = client.post("/v1/tickets/C1", json={"id": "a 1", "text": "my parcel is late"}, headers=headers)
@@ -142,7 +142,7 @@ def test_the_api_takes_a_ticket_with_a_key(door: tuple[httpx.Client, Ledger, Wat
 
 
 def test_an_old_zendesk_request_is_refused(door: tuple[httpx.Client, Ledger, Watch]) -> None:
-    """A right signature whose time is ten minutes off."""
+    """The signature is valid, but its time is ten minutes old."""
     client, _, _ = door
     body, headers = signed("zendesk", TICKET, NOW - 600)
     assert client.post("/hooks/zendesk/C1", content=body, headers=headers).status_code == 401
@@ -152,8 +152,8 @@ def test_an_old_zendesk_request_is_refused(door: tuple[httpx.Client, Ledger, Wat
     ("text", "mode"),
     [("zendesk short", 0o600), ("mars a-secret-long-enough", 0o600), ("", 0o644), ("# none yet", 0o600)],
 )
-def test_a_mistake_in_the_file_of_secrets_is_told(tmp_path: Path, text: str, mode: int) -> None:
-    """Too short, an unknown source, readable by others, none at all; and a file that is not there."""
+def test_errors_in_the_file_of_secrets_are_reported(tmp_path: Path, text: str, mode: int) -> None:
+    """A short secret, an unknown source, a file readable by others, an empty file, a missing file."""
     file = tmp_path / "keys"
     file.write_text(text)
     file.chmod(mode)
@@ -164,7 +164,7 @@ def test_a_mistake_in_the_file_of_secrets_is_told(tmp_path: Path, text: str, mod
 
 
 def test_two_numbers_never_share_an_entry(door: tuple[httpx.Client, Ledger, Watch]) -> None:
-    """Signs that a key cannot hold, and numbers that differ only far behind, are tickets of their own."""
+    """Numbers with characters that a key cannot hold, and long numbers that differ at the end, stay different tickets."""
     client, ledger, watch = door
     headers = {"Authorization": f"Bearer {SECRETS['api'][0]}"}
     address = "https://help.example.com/tickets/in-a-folder/with-a-long-name"
@@ -177,17 +177,17 @@ def test_two_numbers_never_share_an_entry(door: tuple[httpx.Client, Ledger, Watc
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_the_longest_number_fits_into_a_form(source: str) -> None:
-    """The form behind "Other queue…" remembers watch and ticket."""
+    """The metadata of the form "Other queue…" holds watch and ticket."""
     number = "7" * 300
     payload = {"id": number, "text": "x y"}
     payload |= {"issue": {"key": number, "fields": {"summary": "x y"}}} if source == "jira" else {}
     payload |= {"data": {"item": {"id": number, "source": {"body": "x y"}}}} if source == "intercom" else {}
     key, _ = ticket_from(source, payload)
-    assert Memory.parse(Memory("C1", "1.0", f"{'a' * 12}:{key}").pack()).about.endswith(key)
+    assert FormMetadata.parse(FormMetadata("C1", "1.0", f"{'a' * 12}:{key}").pack()).about.endswith(key)
 
 
 def test_a_secret_opens_its_own_workspace_only(door: tuple[httpx.Client, Ledger, Watch]) -> None:
-    """By the path; a workspace that has left is said to be gone, to whoever has its secret."""
+    """The path names the workspace; one that has removed the app answers 410, but only to its own secret."""
     client, _, _ = door
     body, headers = signed("zendesk", TICKET)
     assert client.post("/teams/T1/hooks/zendesk/C1", content=body, headers=headers).status_code == 202
@@ -202,16 +202,18 @@ def test_a_secret_opens_its_own_workspace_only(door: tuple[httpx.Client, Ledger,
     assert client.post("/teams/T1/v1/tickets/C1", json=ticket, headers=other).status_code == 202
 
 
-def test_secrets_of_many_workspaces_name_theirs(tmp_path: Path) -> None:
-    """A line without a team is refused there, and one with a team elsewhere."""
+def test_secrets_of_a_bot_of_many_workspaces_name_the_team(tmp_path: Path) -> None:
+    """A line without a team is refused there; a line with a team is refused in a bot of one workspace."""
     file = tmp_path / "keys"
     file.write_text("T0123ABCD api 0123456789abcdef0\nT0123ABCD api 0123456789abcdef1\n")
     file.chmod(0o600)
-    assert read_secrets(file, many=True) == {("T0123ABCD", "api"): ("0123456789abcdef0", "0123456789abcdef1")}
+    assert read_secrets(file, many_teams=True) == {
+        ("T0123ABCD", "api"): ("0123456789abcdef0", "0123456789abcdef1")
+    }
     with pytest.raises(BotError, match="line 1: write `SOURCE SECRET`"):
         read_secrets(file)
     file.write_text("api 0123456789abcdef0\n")
     with pytest.raises(BotError, match="line 1: write `TEAM SOURCE SECRET`"):
-        read_secrets(file, many=True)
+        read_secrets(file, many_teams=True)
     with pytest.raises(BotError, match="a line `TEAM SOURCE SECRET`"):
-        open_door(lambda team: None, "127.0.0.1", 0, None, many=True)
+        start_ticket_server(lambda team: None, "127.0.0.1", 0, None, many_teams=True)

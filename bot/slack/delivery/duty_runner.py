@@ -1,7 +1,8 @@
-"""The clerk of models on duty: reads what was missed, lets the model look at each ticket once, and rings the alarm.
+"""Runs the models on duty: reads missed messages, answers each ticket once, checks the alarms.
 
-Nothing is lost by a restart: the ledger holds each ticket before a model sees it, and the channel's history is read again from
-where it was left; what changed while the bot was away is looked for once after a start. Nothing comes twice: a ticket is entered by its key and settled by compare-and-set.
+A restart loses nothing: the ledger holds each ticket before the model sees it, the channel's history is read from the last
+position, and edits and deletions of the time before the start are applied once. Nothing happens twice: a ticket is entered
+by its key and answered by compare-and-set.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from typing import Any
 
 from slack_sdk import WebClient
 
-from bot.slack.delivery.duty_alarms import judged_observations, look
+from bot.slack.delivery.answer_message import AnswerMessage
+from bot.slack.delivery.background_loop import BackgroundLoop
+from bot.slack.delivery.duty_alarms import judged_observations, update_alarms
 from bot.slack.delivery.duty_history import ChannelHistory
-from bot.slack.delivery.placing import Answer
-from bot.slack.delivery.rounds import Rounds
-from bot.slack.delivery.succession import follow
-from bot.slack.failures import tell_privately
+from bot.slack.delivery.promotion import promote_successor
+from bot.slack.failures import send_direct_message
 from bot.slack.on_duty import (
     IN_DOUBT,
     MONTH_S,
@@ -32,10 +33,10 @@ from bot.slack.on_duty import (
     load_model,
     share_to_check,
 )
-from bot.slack.served_rollback import roll_served_back
+from bot.slack.served_rollback import roll_back_served_version
 from bot.slack.services import Services
+from bot.slack.slack_errors import SLACK_ERRORS
 from bot.slack.ticket_files import Files, read_file
-from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import section
 from bot.slack.ui.duty import card_message, ticket_line
 from bot.slack.ui.limits import validate_message
@@ -48,110 +49,117 @@ from worker.ledger.database import writing
 from worker.ledger.duty import DutyTicket, Watch
 from worker.ledger.duty_evidence import pulse
 
-READS_EVERY_S = 120.0
+HISTORY_INTERVAL_S = 120.0
 LONGEST_PAUSE_S = 60.0
-HOUR_OF_CARD = 8
+CARD_HOUR_UTC = 8
 HOUR_S = 3_600.0
 log = logging.getLogger(__name__)
 
 
-class DutyClerk:
-    """`start()` runs `work_once` until `stop()`; `wake()` makes the next round come at once.
+class DutyRunner:
+    """`start()` runs `work_once` until `stop()`; `wake()` starts the next round at once.
 
-    Versions lie in `place`; `files` are the files of tickets by channel. Thresholds are set for the promised rate less the share
-    `reserve` where one keeps that, alarms for all of it: what is wrong between a change and its alarm has to fit in as well.
+    `files` are the ticket files by channel. Thresholds use the promised error rate less the share `reserve` (as far as one is
+    possible); alarms use the whole rate, because the errors between a change of the tickets and its alarm count too.
     """
 
     def __init__(
         self,
         services: Services,
         client: WebClient,
-        place: Path,
+        versions_folder: Path,
         tick: Callable[[], float] = time.monotonic,
         files: Files | None = None,
         reserve: float = 0.0,
     ) -> None:
         self._reserve = reserve
-        self.services, self._client, self.place, self._tick = services, client, place, tick
+        self.services, self._client, self.versions_folder, self._tick = (
+            services,
+            client,
+            versions_folder,
+            tick,
+        )
         self._files = files or {}
         self._models: dict[tuple[str, str, float, float | None], ServedModel] = {}
-        self._broken: dict[tuple[str, str, float, float | None], float] = {}  # when it did not load
+        self._load_failures: dict[tuple[str, str, float, float | None], float] = {}  # the time of the failure
         self._read_at: dict[str, float] = {}
-        self._looked_at: dict[str, tuple[int, int, float]] = {}
-        self._cards: set[str] = set()
+        self._checked_states: dict[str, tuple[int, int, float]] = {}
+        self._enqueued_cards: set[str] = set()
         self._in_doubt: dict[str, bool] = {}
         self._bot_user = ""
-        self._rounds = Rounds(self.work_once, "duty", LONGEST_PAUSE_S)
+        self._loop = BackgroundLoop(self.work_once, "duty", LONGEST_PAUSE_S)
         self._history = ChannelHistory(
-            services.ledger.engine, services.clock, client, lambda: self._rounds.is_over
+            services.ledger.engine, services.clock, client, lambda: self._loop.is_stopping
         )
 
     def start(self) -> None:
-        """Begins to look at tickets."""
-        self._rounds.start()
+        """Starts answering tickets."""
+        self._loop.start()
 
     def stop(self) -> None:
-        """Ends after the ticket under way; the others wait in the ledger."""
-        self._rounds.stop()
+        """Stops after the current ticket; the others wait in the ledger."""
+        self._loop.stop()
 
     def wake(self) -> None:
-        """A ticket has come."""
-        self._rounds.wake()
+        """Starts the next round at once, for a new ticket."""
+        self._loop.wake()
 
     def work_once(self) -> None:
-        """One round over every watch at work; what fails in one channel holds up no other, and is raised at the end."""
+        """Processes every active watch once; a failure in one channel is raised after the others are done."""
         watches = duty.watches_at_work(self.services.ledger.engine)
         ids = {watch.id for watch in watches}
         self._models = {key: model for key, model in self._models.items() if key[0] in ids}
         failures = []
         for watch in watches:
             try:
-                self._work_on(watch)
-            except Exception as failure:  # the edge: Rounds logs it and makes the pauses longer
+                self._process_watch(watch)
+            except Exception as failure:  # the edge: BackgroundLoop logs it and waits longer
                 failures.append(failure)
         if failures:
             raise failures[0]
 
-    def _work_on(self, watch: Watch) -> None:
-        if self.services.keeps_jobs_out(watch.channel):
-            self._leave(watch)
+    def _process_watch(self, watch: Watch) -> None:
+        if self.services.is_closed_to_jobs(watch.channel):
+            self._stop_watch(watch)
             return
-        self.catch_up(watch)
+        self.read_history(watch)
         self._read_files(watch)
         model = self.model_of(watch)
         if model is None:
             return
-        if watch.id not in self._looked_at:  # after a start: is it in doubt?
-            self._judge(watch, model)
+        if watch.id not in self._checked_states:  # the first round after a start: is the model in doubt?
+            self._update_alarms(watch, model)
             watch = duty.watch_by(self.services.ledger.engine, watch.id)
-        if self._settle_waiting(watch, model):
+        if self._answer_waiting(watch, model):
             self.services.wake()
-        self._judge(watch, model)
-        if watch.successor and (text := follow(self.services, watch, model)):
-            self.tell(watch, text, f"succession:{watch.successor}")
-        self._owe_card(watch, model)
+        self._update_alarms(watch, model)
+        if watch.successor and (text := promote_successor(self.services, watch, model)):
+            self.post_note(watch, text, f"succession:{watch.successor}")
+        self._enqueue_weekly_card(watch, model)
 
-    def _leave(self, watch: Watch) -> None:
-        """Ends a watch whose channel people from outside have come to; whoever asked for it is told alone."""
+    def _stop_watch(self, watch: Watch) -> None:
+        """Stops the watch of a channel with external readers and tells its requester privately."""
         why = "people from outside read along"
         if duty.set_mode(self.services.ledger.engine, watch, duty.STOPPED, why, self.services.clock()):
             text = (
                 f"🛑 Model {watch.version} is off duty in <#{watch.channel}>: {why} there now. `/triage watch` puts it back once "
                 "they are gone."
             )
-            tell_privately(self._client, watch.by, text, [section(text)])
+            send_direct_message(self._client, watch.by, text, [section(text)])
 
     def model_of(self, watch: Watch) -> ServedModel | None:
-        """The watch's model, loaded once; None while it is being made or does not load."""
+        """The watch's model, loaded once; None while its version is missing or does not load."""
         key = (watch.id, watch.version, watch.error_rate, watch.threshold)
         if key not in self._models:
-            if self._tick() - self._broken.get(key, float("-inf")) < LONGEST_PAUSE_S:
+            if self._tick() - self._load_failures.get(key, float("-inf")) < LONGEST_PAUSE_S:
                 return None
             try:
-                model = load_model(self.place, watch, self._reserve)
+                model = load_model(self.versions_folder, watch, self._reserve)
             except FinetuneError as error:
-                self._broken = {one: at for one, at in self._broken.items() if one[0] != watch.id}
-                self._broken[key] = self._tick()
+                self._load_failures = {
+                    one: at for one, at in self._load_failures.items() if one[0] != watch.id
+                }
+                self._load_failures[key] = self._tick()
                 log.error("the model of %s does not load: %s", watch.channel, error)
                 return None
             if model is None:
@@ -160,18 +168,18 @@ class DutyClerk:
             self._models[key] = model
         return self._models[key]
 
-    def catch_up(self, watch: Watch) -> None:
-        """Enters what was said in the channel since it was read last; events may have been missed."""
+    def read_history(self, watch: Watch) -> None:
+        """Enters the channel's messages since the last read, since the bot may have missed events."""
         last = self._read_at.get(watch.id)
-        if last is not None and self._tick() - last < READS_EVERY_S:
+        if last is not None and self._tick() - last < HISTORY_INTERVAL_S:
             return
         try:
             bot_user = self._bot_user = self._bot_user or str(self._client.auth_test()["user_id"])
             newest = self._history.enter_new(watch, bot_user)
-            if last is None and not self._rounds.is_over:
-                for line in self._history.follow_changes(watch):
-                    self.drop_line(watch, line)
-        except SLACK_TROUBLE as error:
+            if last is None and not self._loop.is_stopping:
+                for line in self._history.apply_changes(watch):
+                    self.delete_line(watch, line)
+        except SLACK_ERRORS as error:
             log.warning("the history of %s cannot be read: %s", watch.channel, type(error).__name__)
             newest = ""
         if newest:
@@ -179,7 +187,7 @@ class DutyClerk:
         self._read_at[watch.id] = self._tick()
 
     def _read_files(self, watch: Watch) -> None:
-        """Enters what other systems have appended to this channel's files; lines that are no tickets are told, a lost file is logged."""
+        """Enters new lines of the channel's ticket files; bad lines are reported in the channel, a missing file in the log."""
         for path in self._files.get(watch.channel, ()):
             try:
                 outcome = read_file(self.services.ledger.engine, watch, path, self.services.clock())
@@ -187,29 +195,31 @@ class DutyClerk:
                 log.error("%s cannot be read: %s", path, error.strerror or type(error).__name__)
                 continue
             if text := outcome.sentence():
-                hour = self.services.clock() // HOUR_S  # several bots may read the same lines at once
-                self.tell(watch, text, f"file:{path.name}:{outcome.first_bad_line}:{hour:.0f}")
-            if outcome.is_more:
+                hour = (
+                    self.services.clock() // HOUR_S
+                )  # one key per hour: several bots may read the same lines
+                self.post_note(watch, text, f"file:{path.name}:{outcome.first_bad_line}:{hour:.0f}")
+            if outcome.has_more:
                 self.wake()
 
-    def _settle_waiting(self, watch: Watch, model: ServedModel) -> int:
-        """Lets the model look at what waits; how many tickets it settled."""
+    def _answer_waiting(self, watch: Watch, model: ServedModel) -> int:
+        """Answers the waiting tickets; returns how many."""
         engine = self.services.ledger.engine
         batch = duty.waiting(engine, watch.id)
         if not batch:
             return 0
         now = self.services.clock()
         share = share_to_check(*duty.pace(engine, watch.id, now - MONTH_S), watch, now)
-        if self._in_doubt.get(watch.id):  # live, people look at everything until their labels settle it
+        if self._in_doubt.get(watch.id):  # in live mode people check every answer until the doubt is resolved
             share = 1.0 if watch.mode == duty.LIVE else share * SUSPICION
         count = 0
         for ticket in batch:
-            if self._rounds.is_over:
+            if self._loop.is_stopping:
                 break
-            count += self._settle(watch, model, ticket, share)
+            count += self._answer_ticket(watch, model, ticket, share)
         return count
 
-    def _settle(self, watch: Watch, model: ServedModel, ticket: DutyTicket, share: float) -> bool:
+    def _answer_ticket(self, watch: Watch, model: ServedModel, ticket: DutyTicket, share: float) -> bool:
         answer = answer_to(model, ticket)
         outcome = replace(
             ticket,
@@ -224,29 +234,31 @@ class DutyClerk:
             is_audit=hashed_share(f"{watch.id}:{ticket.key}") < share,
             version=watch.version,
         )
-        line = self._line(watch, outcome) if watch.mode == duty.LIVE or outcome.is_audit else None
+        line = self._line_message(watch, outcome) if watch.mode == duty.LIVE or outcome.is_audit else None
         return duty.settle(self.services.ledger.engine, outcome, line, watch.channel, self.services.clock())
 
-    def _line(self, watch: Watch, ticket: DutyTicket) -> dict[str, Any]:
+    def _line_message(self, watch: Watch, ticket: DutyTicket) -> dict[str, Any]:
         text, blocks = ticket_line(ticket)
-        answer = Answer(watch.channel, ticket.ts, watch.by, text, validate_message(blocks, text), key="")
+        answer = AnswerMessage(
+            watch.channel, ticket.ts, watch.by, text, validate_message(blocks, text), key=""
+        )
         return replace(answer, since=self.services.clock()).to_json()
 
-    def _judge(self, watch: Watch, model: ServedModel) -> None:
-        """Rings where the promise or the tickets have changed: back to shadow, and the channel is told why.
+    def _update_alarms(self, watch: Watch, model: ServedModel) -> None:
+        """Checks the alarms when tickets, labels or mode have changed: an alarm moves the model back to shadow.
 
-        In shadow after an alarm, enough fresh labels set the threshold anew.
+        In shadow after an alarm, enough fresh labels recalibrate the threshold.
         """
-        beat = (*pulse(self.services.ledger.engine, watch.id), watch.mode_at)
-        if self._looked_at.get(watch.id) == beat:
+        state_key = (*pulse(self.services.ledger.engine, watch.id), watch.mode_at)
+        if self._checked_states.get(watch.id) == state_key:
             return
-        self._look(watch, model)
-        self._looked_at[watch.id] = beat  # a look that failed is taken again
+        self._apply_alarms(watch, model)
+        self._checked_states[watch.id] = state_key  # only after success: a failed check is repeated
 
-    def _look(self, watch: Watch, model: ServedModel) -> None:
+    def _apply_alarms(self, watch: Watch, model: ServedModel) -> None:
         engine = self.services.ledger.engine
-        alarms = look(engine, watch, confidences_of(model))
-        if alarms is None:  # someone has moved it to another mode
+        alarms = update_alarms(engine, watch, confidences_of(model))
+        if alarms is None:  # someone changed the mode
             return
         self._in_doubt[watch.id] = alarms.is_in_doubt
         if watch.mode == duty.LIVE:
@@ -255,53 +267,53 @@ class DutyClerk:
                 text = f"⚠️ Model {watch.version} goes back to shadow: {alarms.alarm}."
                 if alarms.is_of_labels:
                     tickets, labels = duty.tickets_of(engine, watch.id), duty.labels_of(engine, watch.id)
-                    text = f"{text} {roll_served_back(self.place, watch, tickets, labels)}".strip()
-                if duty.change_watch(engine, watch, values, self._note(watch, text, "alarm")):
+                    text = f"{text} {roll_back_served_version(self.versions_folder, watch, tickets, labels)}".strip()
+                if duty.change_watch(engine, watch, values, self._note_message(watch, text, "alarm")):
                     self.services.wake()
             return
         observations = judged_observations(engine, watch) if watch.why else []
         fresh = recalibrate(observations, watch.error_rate, self._reserve)
         if fresh is None or (fresh.value or 2.0) == watch.threshold:
             return
-        value = 2.0 if fresh.value is None else fresh.value  # above every confidence: it abstains
+        value = 2.0 if fresh.value is None else fresh.value  # above every confidence: always abstains
         text = f"🎯 Set anew on fresh labels: {fresh.describe(watch.error_rate)}"
         if duty.change_watch(
             engine,
             watch,
             {"threshold": value},
-            self._note(watch, text, f"threshold:{value:.6f}:{observations[-1].word_at:.0f}"),
+            self._note_message(watch, text, f"threshold:{value:.6f}:{observations[-1].word_at:.0f}"),
         ):
             self.services.wake()
 
-    def tell(self, watch: Watch, text: str, about: str) -> None:
-        """Owes a sentence to the channel."""
-        note = self._note(watch, text, about)
+    def post_note(self, watch: Watch, text: str, about: str) -> None:
+        """Puts a sentence for the channel into the outbox."""
+        note = self._note_message(watch, text, about)
         with writing(self.services.ledger.engine) as connection:
             duty.owe(connection, watch.channel, "", note, note["since"])
         self.services.wake()
 
-    def _note(self, watch: Watch, text: str, about: str) -> dict[str, Any]:
+    def _note_message(self, watch: Watch, text: str, about: str) -> dict[str, Any]:
         key, now = f"duty-note:{watch.id}:{about}:{watch.mode_at:.0f}", self.services.clock()
-        return Answer(watch.channel, "", watch.by, text, [section(text)], key=key, since=now).to_json()
+        return AnswerMessage(watch.channel, "", watch.by, text, [section(text)], key=key, since=now).to_json()
 
-    def _owe_card(self, watch: Watch, model: ServedModel) -> None:
-        """On Mondays from 8:00 UTC the channel gets the card, once a week."""
+    def _enqueue_weekly_card(self, watch: Watch, model: ServedModel) -> None:
+        """Puts the weekly card into the outbox, on Mondays from CARD_HOUR_UTC."""
         now = self.services.clock()
         moment = datetime.fromtimestamp(now, UTC)
-        if moment.weekday() != 0 or moment.hour < HOUR_OF_CARD or now - watch.created_at < 86_400:
+        if moment.weekday() != 0 or moment.hour < CARD_HOUR_UTC or now - watch.created_at < 86_400:
             return
         year, week, _ = moment.isocalendar()
         key = f"duty-card:{watch.id}:{year}-{week}"
-        if key in self._cards:
+        if key in self._enqueued_cards:
             return
         text, blocks = card_message(card_of(self.services, watch, model))
-        answer = Answer(watch.channel, "", watch.by, text, validate_message(blocks, text), key=key)
+        answer = AnswerMessage(watch.channel, "", watch.by, text, validate_message(blocks, text), key=key)
         with writing(self.services.ledger.engine) as connection:
             duty.owe(connection, watch.channel, "", replace(answer, since=now).to_json(), now)
-        self._cards.add(key)
+        self._enqueued_cards.add(key)
         self.services.wake()
 
-    def drop_line(self, watch: Watch, ts: str) -> None:
-        """The ticket is gone, and so is the line beneath it."""
-        with suppress(*SLACK_TROUBLE):
+    def delete_line(self, watch: Watch, ts: str) -> None:
+        """Deletes the line of a deleted ticket."""
+        with suppress(*SLACK_ERRORS):
             self._client.chat_delete(channel=watch.channel, ts=ts)

@@ -1,7 +1,7 @@
-"""Where a team's state lies and which settings it has: the bot's own, with every place below `teams/ID`.
+"""The settings and the places of a team's state: the bot's settings, with every place below `teams/ID`.
 
-Nothing of a team lies anywhere else, so what was opened from these settings cannot reach another team's rows. The
-team "" has the bot's own places: it is the only one of a bot with a token, and later the first one of many.
+A team has no state elsewhere, so stores that are opened from these settings cannot reach another team's rows. The team ""
+uses the bot's own places: it is the only team of a bot with one token, and the first of a bot of many.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from finetune.sources import SOURCES
 from worker.ledger.database import erase_database, holds_rows
 from worker.teams import place_of
 
-OWN = {
+TEAM_SETTINGS = {
     "TRAINWISE_ADMINS": "admins",
     "TRAINWISE_ASKERS": "askers",
     "TRAINWISE_LAUNCHERS": "launchers",
@@ -32,26 +32,26 @@ OWN = {
     "TRAINWISE_JOBS_PER_PERSON": "jobs_per_person",
     "TRAINWISE_KEEP_DAYS": "keep_days",
 }
-"""The variables that a team may have of its own (`trainwise teams set`), and their fields."""
+"""The variables that can be set per team (`trainwise teams set`), and their fields."""
 HELP_DESKS = frozenset(variable.name for source in SOURCES.values() for variable in source.variables)
 FILES = (
     *("endpoint.json", "endpoint_spending.json", "keys/endpoint.key", "feedback.jsonl", "forecasts.jsonl"),
     *("index", "documents", "runs", IMPORTS),
 )
-"""What lies in a team's home beside its ledger, its datasets and its artifacts."""
+"""The files in a team's home besides its ledger, datasets and artifacts."""
 
 
 def settings_of(settings: Settings, team: str, own: Mapping[str, str] | None = None) -> Settings:
-    """The settings of a team's bot: its places and what was set for it.
+    """The settings of one team: its places and its own values.
 
-    Who is an admin or approves is said team by team: the environment names them for the first team alone, and its
-    files of tickets and its help desks are that one's: nobody else pulls from them.
+    Admins and approvers are set per team: those of the environment, its ticket files and its help desks belong to the first
+    team only.
     """
     fields: dict[str, Any] = {}
     if team:
         fields = {
             "home": settings.home / "teams" / team,
-            "database_url": Secret(ledger_of(settings.database_url.reveal(), team)),
+            "database_url": Secret(team_ledger_url(settings.database_url.reveal(), team)),
             "datasets_url": place_of(settings.datasets_url, team),
             "artifacts_url": place_of(settings.artifacts_url, team),
             "admins": frozenset(),
@@ -62,21 +62,21 @@ def settings_of(settings: Settings, team: str, own: Mapping[str, str] | None = N
                 for name, value in settings.platform_values.items()
             },
         }
-    return replace(settings, **{**fields, **read_own(own or {})})
+    return replace(settings, **{**fields, **parse_team_settings(own or {})})
 
 
-def read_own(own: Mapping[str, str]) -> dict[str, Any]:
-    """The fields of what a team has of its own; SettingsError names what is wrong."""
-    if strangers := sorted(set(own) - set(OWN)):
+def parse_team_settings(own: Mapping[str, str]) -> dict[str, Any]:
+    """Parses a team's own settings into fields; raises SettingsError with the problems."""
+    if strangers := sorted(set(own) - set(TEAM_SETTINGS)):
         raise SettingsError(
-            {name: f"is not a team's own. These are: {', '.join(OWN)}." for name in strangers}
+            {name: f"is not a team's own. These are: {', '.join(TEAM_SETTINGS)}." for name in strangers}
         )
     values = load_settings(own)
-    return {OWN[name]: getattr(values, OWN[name]) for name in own}
+    return {TEAM_SETTINGS[name]: getattr(values, TEAM_SETTINGS[name]) for name in own}
 
 
-def ledger_of(url: str, team: str) -> str:
-    """The team's ledger: a schema of its own on a server, a file of its own beside the first team's."""
+def team_ledger_url(url: str, team: str) -> str:
+    """The URL of the team's ledger: its own schema on a server, or its own file beside the first team's."""
     address = make_url(url)
     if address.get_backend_name() != "sqlite":
         return address.update_query_dict({"schema": f"team_{team.lower()}"}).render_as_string(False)
@@ -84,30 +84,30 @@ def ledger_of(url: str, team: str) -> str:
     return address.set(database=place_of(str(file.parent), team) + f"/{file.name}").render_as_string(False)
 
 
-def holds_data(settings: Settings) -> bool:
-    """Whether a bot has worked in this home itself: its ledger has rows (a look by `doctor` makes none), or documents lie there."""
+def has_data(settings: Settings) -> bool:
+    """Whether a bot has used this home itself: its ledger has rows, or it has documents."""
     return holds_rows(settings.database_url.reveal()) or (settings.home / "index" / "index.db").exists()
 
 
-def hold_home(home: Path, alone: bool = True) -> Callable[[], None]:
-    """Marks the home as that of a running bot; gives what lets go. BotError where that cannot be.
+def lock_home(home: Path, exclusive: bool = True) -> Callable[[], None]:
+    """Locks the home for a running bot; returns the function that unlocks it. Raises BotError when it is locked.
 
-    `alone`: the bot of many teams, beside which no other runs here; bots with one token bear each other.
+    `exclusive`: for the bot of many teams, which runs alone; bots with one token share the lock.
     """
     handle = (home / "teams.lock").open("w")
     try:
-        fcntl.flock(handle, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except OSError:
         handle.close()
-        other = "Another bot" if alone else "A bot of many workspaces"
+        other = "Another bot" if exclusive else "A bot of many workspaces"
         raise BotError(
             f"{other} runs in {home} already. Stop it first, or set another TRAINWISE_HOME."
         ) from None
     return handle.close
 
 
-def erase(settings: Settings, team: str) -> None:
-    """Erases all of a team's state, with the ledger last, so that a half-done work can be seen and repeated.
+def erase_team(settings: Settings, team: str) -> None:
+    """Erases a team's state, the ledger last, so that an interrupted run can be repeated.
 
     Covers ledger, index, documents, datasets, artifacts and keys; does not cover backups and what platforms keep.
     """
@@ -126,7 +126,7 @@ def erase(settings: Settings, team: str) -> None:
 
 
 def erase_vectors(folder: Path, chroma_url: str) -> None:
-    """Erases the collections that an index has at a Chroma server."""
+    """Erases the collections of an index from a Chroma server."""
     from rag.search.store import Store
     from rag.search.vectors import drop_collections
 

@@ -1,9 +1,10 @@
-"""Tickets of other systems over HTTP: signed webhooks of Zendesk, Jira, Intercom and Freshdesk, and POST /v1/tickets.
+"""Receives tickets of other systems over HTTP: signed webhooks of Zendesk, Jira, Intercom, Freshdesk, and POST /v1/tickets.
 
-Off unless TRAINWISE_TICKETS_PORT and TRAINWISE_TICKETS_KEYS are set; it listens on the address of HTTP mode. The file has a line
-`SOURCE SECRET` for each (`api` is for /v1/tickets), two of one source for rotation, mode 600; in a bot of many workspaces `TEAM SOURCE SECRET`,
-and the paths begin with `/teams/TEAM`: a secret opens one workspace. A ticket goes to the watch of the channel in the path. Covers: no or a
-wrong signature (401), a body above 2 MB (413), what is no ticket (400), no model on duty (409), a workspace that has left (410).
+It runs when TRAINWISE_TICKETS_PORT and TRAINWISE_TICKETS_KEYS are set, on the address of HTTP mode. The key file (mode 600)
+has lines `SOURCE SECRET` (`api` for /v1/tickets); two lines of one source allow rotation. In a bot of many workspaces the lines
+are `TEAM SOURCE SECRET` and the paths begin with `/teams/TEAM`, so a secret opens one workspace. A ticket goes to the watch of
+the channel in the path. Answers: 401 missing or wrong signature, 413 body above 2 MB, 400 no ticket, 409 no model on duty,
+410 workspace has removed the app.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from bot.errors import BotError
 from bot.slack.http import LARGEST_BODY, run_site
-from bot.slack.on_duty import words_from_elsewhere
+from bot.slack.on_duty import clean_external_text
 from bot.slack.services import Services
 from bot.slack.ticket_hooks import SOURCES, ticket_from
 from finetune.serving.server.body import read_body
@@ -35,19 +36,19 @@ FindServices = Callable[[str], "Services | None"]
 log = logging.getLogger(__name__)
 
 
-def read_secrets(file: Path, many: bool = False) -> Secrets:
-    """The secrets by team and source; BotError names the line that is wrong, never a secret.
+def read_secrets(file: Path, many_teams: bool = False) -> Secrets:
+    """Reads the secrets by team and source; raises BotError with the wrong line's number, never with a secret.
 
-    `many`: each line names its team; else the team is "".
+    `many_teams`: each line names its team; else the team is "".
     """
     secrets: dict[tuple[str, str], tuple[str, ...]] = {}
-    form = "`TEAM SOURCE SECRET`" if many else "`SOURCE SECRET`"
+    form = "`TEAM SOURCE SECRET`" if many_teams else "`SOURCE SECRET`"
     try:
         lines = list(private_lines(file, f"{form} for each"))
     except KeysError as error:
         raise BotError(str(error)) from error
     for number, line in lines:
-        words = line if many else ["", *line]
+        words = line if many_teams else ["", *line]
         if len(words) != 3 or not is_team(words[0]) or words[1] not in SOURCES or len(words[2]) < 16:
             names = ", ".join(SOURCES)
             raise BotError(f"{file} line {number}: write {form}, a source of {names}, 16 characters or more.")
@@ -57,17 +58,19 @@ def read_secrets(file: Path, many: bool = False) -> Secrets:
     return secrets
 
 
-def build_door(find: FindServices, secrets: Secrets, clock: Callable[[], float] = time.time) -> Starlette:
-    """POST /hooks/SOURCE/CHANNEL, and POST /v1/tickets/CHANNEL with `Authorization: Bearer SECRET` of `api`.
+def build_ticket_site(
+    find: FindServices, secrets: Secrets, clock: Callable[[], float] = time.time
+) -> Starlette:
+    """The site for POST /hooks/SOURCE/CHANNEL, and POST /v1/tickets/CHANNEL with `Authorization: Bearer SECRET` of `api`.
 
-    Both also below `/teams/TEAM`; `find` gives a team's services, None for one that is not served.
+    Both also below `/teams/TEAM`; `find` returns a team's services, None for a team that has removed the app.
     """
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
     from starlette.responses import JSONResponse
     from starlette.routing import Mount, Route
 
-    async def take(request: Request) -> Response:
+    async def receive(request: Request) -> Response:
         source = str(request.path_params.get("source", "api"))
         body = await read_body(request, LARGEST_BODY)
         if body is None:
@@ -92,21 +95,21 @@ def build_door(find: FindServices, secrets: Secrets, clock: Callable[[], float] 
             return JSONResponse(
                 {"error": "No model is on duty in this channel: `/triage watch` puts one there."}, 409
             )
-        is_new = duty.enter(services.ledger.engine, watch.id, key, "", words_from_elsewhere(text), now)
+        is_new = duty.enter(services.ledger.engine, watch.id, key, "", clean_external_text(text), now)
         if services.duty:
             services.duty.wake()
         return JSONResponse({"ticket": key, "new": is_new}, 202)
 
     names = [name for name in SOURCES if name != "api"]
     routes = [
-        Route("/hooks/{source}/{channel}", _only(names, take), methods=["POST"]),
-        Route("/v1/tickets/{channel}", take, methods=["POST"]),
+        Route("/hooks/{source}/{channel}", _restrict_sources(names, receive), methods=["POST"]),
+        Route("/v1/tickets/{channel}", receive, methods=["POST"]),
     ]
     return Starlette(routes=[*routes, Mount("/teams/{team}", routes=routes)])
 
 
-def _only(names: list[str], endpoint: Callable[..., object]) -> Callable[..., object]:
-    """The endpoint for these sources; 404 for every other."""
+def _restrict_sources(names: list[str], endpoint: Callable[..., object]) -> Callable[..., object]:
+    """The endpoint, for these sources only; 404 for every other."""
 
     async def call(request: Request) -> object:
         from starlette.responses import JSONResponse
@@ -118,13 +121,13 @@ def _only(names: list[str], endpoint: Callable[..., object]) -> Callable[..., ob
     return call
 
 
-def open_door(
-    find: FindServices, host: str, port: int, keys: Path | None, many: bool = False
+def start_ticket_server(
+    find: FindServices, host: str, port: int, keys: Path | None, many_teams: bool = False
 ) -> Callable[[], None]:
-    """Serves the door in a thread; gives what stops it. BotError for a file of keys that cannot be used, or a taken address."""
+    """Serves the site in a thread; returns the function that stops it. Raises BotError for a bad key file or a used address."""
     if keys is None:
-        form = "`TEAM SOURCE SECRET`" if many else "`SOURCE SECRET`"
+        form = "`TEAM SOURCE SECRET`" if many_teams else "`SOURCE SECRET`"
         raise BotError(
             f"Tickets of other systems need TRAINWISE_TICKETS_KEYS: a file with a line {form} for each."
         )
-    return run_site(build_door(find, read_secrets(keys, many)), host, port)
+    return run_site(build_ticket_site(find, read_secrets(keys, many_teams)), host, port)
