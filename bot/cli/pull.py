@@ -46,6 +46,13 @@ def pull_tickets(
     since: Annotated[
         str, typer.Option(help="First pull: only tickets changed since this day, 2026-01-31.")
     ] = "",
+    replies: Annotated[
+        bool,
+        typer.Option(
+            "--replies",
+            help="Instead of queues: customers' first messages and the team's public replies, for reply tuning.",
+        ),
+    ] = False,
     full: Annotated[
         bool, typer.Option("--full", help="Read everything again: only so deleted tickets are found.")
     ] = False,
@@ -69,8 +76,8 @@ def pull_tickets(
     check_origin(store, dataset, source, project)  # before a schedule of it is changed
     columns = {"label": label_column, "text": text_column}
     columns_given = {field: column for field, column in columns.items() if column}
-    query = help_desk.query(project, columns_given, tuple(label or ()), check_day(since))
-    if not (columns_given or label or since):
+    query = help_desk.query(project, columns_given, tuple(label or ()), check_day(since), replies)
+    if not (columns_given or label or since or replies):
         query = earlier_query(store, dataset, help_desk, query)
     scopes = frozenset(f"channel:{one}" for one in channel) if channel else frozenset({"workspace"})
     order = Order(dataset, query, terminal_user(), scopes, licence, full)

@@ -15,11 +15,13 @@ from finetune.data.ticket import Intake, Problem, Record, Ticket, Tickets
 from finetune.data.ticket_reader import TicketReader, settle_rows
 from finetune.errors import did_you_mean
 from finetune.sources.contract import Page, Query, SourceError
+from finetune.sources.exchange import QUESTION, REPLY
 
 Prepare = Callable[[Tickets], tuple[Tickets, Mapping[str, Any]]]
 OBJECT_NAMES = ("name", "value", "title", "displayName", "email", "id")
 SHOWN = 25
 SEVERAL = "had several labels: one was taken"
+OTHER_LABELS = "of other queues"
 
 
 def settle_columns(page: Page, query: Query) -> Query:
@@ -29,7 +31,7 @@ def settle_columns(page: Page, query: Query) -> Query:
         return query
     columns = {field: _find(name, header) for field, name in query.columns.items()}
     for field in ("label", "text"):
-        if columns.get(field) is None:
+        if columns.get(field) is None and not query.has_replies:
             name = query.columns[field]
             raise SourceError(
                 f"No ticket has a field {name[:60]!r} for the {field}.{did_you_mean(name, header)} "
@@ -55,7 +57,8 @@ def take_in(page: Page, query: Query, prepare: Prepare, first: int) -> dict[str,
 
     `first` is the number of the page's first ticket in the pull. Nothing of a field that was not asked for stays.
     """
-    fields_wanted = set(query.columns.values())
+    columns = columns_read(query)
+    fields_wanted = set(columns.values())
     page = _last_states(page, query.columns["id"])
     flat = [flat_values(row) for row in page.rows]
     ids = [str(values.get(query.columns["id"], "")) for values in flat]
@@ -67,24 +70,20 @@ def take_in(page: Page, query: Query, prepare: Prepare, first: int) -> dict[str,
     problems: list[Problem] = []
     several = 0
     dates = DateReader()
-    reader = TicketReader(Columns(query.columns, people, "given"), dates, problems)
+    reader = TicketReader(Columns(columns, people, "given"), dates, problems)
     tickets: list[Ticket] = []
     for number, (row, values) in enumerate(zip(page.rows, flat, strict=True), first):
-        label = query.columns["label"]
-        names = _list_at(row, label)
-        if len(names) > 1:
-            several += 1
-        if names:
-            values[label] = next((name for name in query.labels if name in names), names[0])
-        if query.labels and values.get(label) not in query.labels:
-            values[label] = None
+        several += _settle_label(row, values, query)
+        if query.has_replies and query.labels and values.get(query.columns.get("label", "")) is None:
+            problems.append(Problem(number, "is of another queue", rule=OTHER_LABELS, unit="ticket"))
+            continue
         values_kept = {name: values[name] for name in values if name in fields_wanted or name in people}
         if (ticket := reader.ticket(Record(number, values_kept, unit="ticket"))) is not None:
             tickets.append(ticket)
     rows, notes = settle_rows(tickets, dates)
     arrivals = Tickets(
         tuple(rows),
-        "triage",
+        reader.kind,
         tuple(problems),
         intake=Intake(len(page.rows), characters=dict(reader.changes)),
     )
@@ -106,6 +105,25 @@ def take_in(page: Page, query: Query, prepare: Prepare, first: int) -> dict[str,
             "skips": dict(page.skips),
         },
     }
+
+
+def columns_read(query: Query) -> dict[str, str]:
+    """The fields that tickets are made of: with replies question and reply, and no queue."""
+    if not query.has_replies:
+        return dict(query.columns)
+    rest = {field: name for field, name in query.columns.items() if field not in ("label", "text")}
+    return {"text": QUESTION, "answer": REPLY, **rest}
+
+
+def _settle_label(row: Mapping[str, Any], values: dict[str, Any], query: Query) -> bool:
+    """Puts one label in place of several, and none in place of one that was not asked for; whether there were several."""
+    label = query.columns.get("label", "")
+    names = _list_at(row, label)
+    if names:
+        values[label] = next((name for name in query.labels if name in names), names[0])
+    if query.labels and values.get(label) not in query.labels:
+        values[label] = None
+    return len(names) > 1
 
 
 def _last_states(page: Page, column: str) -> Page:

@@ -10,6 +10,7 @@ from typing import Any
 from finetune.data.languages import NAMES, identify_language
 from finetune.data.ticket import Ticket
 from finetune.pulls.merging import Arrivals, Merge
+from finetune.sources.contract import Query
 
 LEAST_FOR_DRIFT = 30  # new tickets
 SIGNIFICANT = 0.01
@@ -18,6 +19,7 @@ MOVES_SHOWN = 4
 QUEUES_SHOWN = 12
 TEXTS_LOOKED_AT = 300
 SURE = 0.8  # of a text's language
+LATER = {"no label": "they have a label", "no answer": "the team has answered them in public"}
 LEAST_SHARE, LEAST_TEXTS = 0.02, 3  # of the texts, for a language to count
 
 
@@ -173,7 +175,7 @@ def _nothing(change: Change) -> str:
 
 def _left_out(change: Change) -> list[str]:
     parts = [f"{count:,} {rule}" for rule, count in change.left_out.items()]
-    hint = " They come once they have a label." if "no label" in change.left_out else ""
+    hint = next((f" They come once {when}." for rule, when in LATER.items() if rule in change.left_out), "")
     return [f"Left out: {', '.join(parts)}.{hint}"] if parts else []
 
 
@@ -212,3 +214,18 @@ def _languages(change: Change) -> list[str]:
         names = ", ".join(NAMES.get(code, code) for code in change.new_languages)
         lines.append(f"Not seen before: {names}.")
     return lines
+
+
+def nothing_usable(where: str, arrivals: Arrivals, query: Query) -> str:
+    """Why a first pull gave no dataset, and what to do."""
+    if not arrivals.facts["rows"]:
+        return (
+            f"{where} has no tickets{f' that changed since {query.since}' if query.since else ''}: there is nothing to make a "
+            "dataset of. Check the project, and what the token may see."
+        )
+    parts = ", ".join(f"{count:,} {rule}" for rule, count in arrivals.facts["left_out"].items())
+    start = f"None of the {arrivals.facts['rows']:,} tickets of {where} can be used: {parts}. "
+    if query.has_replies:
+        return f"{start}A ticket needs a customer's message and a public reply of the team to it; internal notes do not count."
+    label = query.columns.get("label", "")
+    return f"{start}The label is read from {label!r}: name another field (--label-column), or label some tickets there and pull again."

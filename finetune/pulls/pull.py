@@ -16,9 +16,9 @@ from typing import Any
 from finetune.data.card import Card
 from finetune.data.repair import Decision, Repairs
 from finetune.data.store import BUNDLED_BY, DatasetStore, check_name
-from finetune.data.ticket import DatasetError, Ticket, Tickets
-from finetune.pulls.arrival import Prepare, settle_columns, take_in
-from finetune.pulls.change_report import Change, describe_change
+from finetune.data.ticket import DatasetError, Kind, Ticket, Tickets
+from finetune.pulls.arrival import Prepare, columns_read, settle_columns, take_in
+from finetune.pulls.change_report import Change, describe_change, nothing_usable
 from finetune.pulls.merging import DROPPED_BY_PEOPLE, Arrivals, Merge, as_decided, gather, merge
 from finetune.sources.contract import Connection, Cursor, ExpiredCursor, Page, Query, Source, SourceError
 from finetune.sources.http import seconds_of
@@ -89,6 +89,11 @@ def _begin(store: DatasetStore, source: Source, connection: Connection, order: O
     newest = _newest(store, order.dataset)
     origin = {"source": source.name, "asked": order.query.to_json()}
     check_origin(store, order.dataset, source.name, order.query.project)
+    if newest and newest.kind != _kind(order.query):
+        raise SourceError(
+            f"The dataset {order.dataset} holds {'queues' if newest.kind == 'triage' else 'replies'}: pull "
+            f"{'replies' if order.query.has_replies else 'queues'} under another name (--name)."
+        )
     goes_on = old is not None and old["asked"] == origin["asked"] and (newest is not None or not old["done"])
     if goes_on and old is not None and old["is_started"] and old["is_full"] >= order.is_full:
         return old
@@ -138,7 +143,8 @@ def _read_page(
         rows=tuple(row for row, mark in zip(page.rows, marks, strict=True) if mark not in state["marks"]),
     )
     page_values = take_in(page, query, prepare, state["tickets"] + 1)
-    characters = state["characters"] + sum(len(row["text"]) for row in page_values["rows"])
+    texts = (row["text"] + row.get("answer", "") for row in page_values["rows"])
+    characters = state["characters"] + sum(map(len, texts))
     if characters > MOST_CHARACTERS:
         raise SourceError(
             f"{source.label} has more than {MOST_CHARACTERS / 1e6:,.0f} MB of tickets. Pull the newer ones: --since 2026-01-01; "
@@ -192,7 +198,7 @@ def _make_version(store: DatasetStore, source: Source, order: Order, state: Stat
     if not (merger.new_ids or merger.changed_ids or merger.gone_ids):
         if newest is None:
             store.pulls.keep_state(order.dataset, {**state, "is_read": False})
-            raise SourceError(_nothing_usable(where, arrivals, state))
+            raise SourceError(nothing_usable(where, arrivals, Query.from_json(state["query"])))
         change = describe_change(where, base, arrivals, merger, None)
         return _finish(store, order, state, PullResult(newest, replace(change, rows=newest.rows)))
     try:
@@ -210,6 +216,10 @@ def _make_version(store: DatasetStore, source: Source, order: Order, state: Stat
     left_out = {**change.left_out, **({DROPPED_BY_PEOPLE: dropped} if dropped else {})}
     change = replace(change, rows=card.rows, before=before, left_out=left_out)  # as the cards count
     return _finish(store, order, state, PullResult(card, change))
+
+
+def _kind(query: Query) -> Kind:
+    return "reply" if query.has_replies else "triage"
 
 
 def _newest(store: DatasetStore, dataset: str) -> Card | None:
@@ -258,9 +268,10 @@ def _keep(
     state: State,
 ) -> Card:
     """The merged rows as a version, with the counts of the base's card and the pull's together."""
-    columns = dict(state["query"]["columns"])
+    query = Query.from_json(state["query"])
+    columns = columns_read(query)
     notes = tuple(dict.fromkeys((*arrivals.notes, *merger.notes)))
-    tickets = Tickets(merger.rows, "triage", columns=columns, notes=notes)
+    tickets = Tickets(merger.rows, _kind(query), columns=columns, notes=notes)
     before_repairs = store.repairs.before(newest) if newest else ""
     state["base"] = before_repairs if newest and state.get("made") != before_repairs else state["base"]
     if newest and before_repairs == tickets.digest != newest.digest:
@@ -333,18 +344,3 @@ def _finish(store: DatasetStore, order: Order, state: State, result: PullResult)
     }
     store.pulls.finish(order.dataset, after)
     return result
-
-
-def _nothing_usable(where: str, arrivals: Arrivals, state: Mapping[str, Any]) -> str:
-    if not arrivals.facts["rows"]:
-        since = state["asked"]["since"]
-        return (
-            f"{where} has no tickets{f' that changed since {since}' if since else ''}: there is nothing to make a dataset of. "
-            "Check the project, and what the token may see."
-        )
-    parts = ", ".join(f"{count:,} {rule}" for rule, count in arrivals.facts["left_out"].items())
-    label = state["query"]["columns"].get("label", "")
-    return (
-        f"None of the {arrivals.facts['rows']:,} tickets of {where} can be used: {parts}. The label is read from {label!r}: name "
-        "another field (--label-column), or label some tickets there and pull again."
-    )

@@ -59,13 +59,15 @@ class AskedToWait(NoAnswer):
 class Query:
     """What is asked of a source: the project, our fields by the source's, and the oldest change to read (ISO date, "": all).
 
-    `labels` are those that count where a ticket has several. Holds no secret: it is kept in the ledger and beside the dataset.
+    `labels` are those that count where a ticket has several; `has_replies` asks for questions and the team's replies instead of
+    queues. Holds no secret: it is kept in the ledger and beside the dataset.
     """
 
     project: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     since: str = ""
+    has_replies: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -74,12 +76,15 @@ class Query:
             "columns": dict(self.columns),
             "labels": list(self.labels),
             "since": self.since,
+            **({"has_replies": True} if self.has_replies else {}),
         }
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> Query:
         """What `to_json` wrote."""
-        return Query(values["project"], dict(values["columns"]), tuple(values["labels"]), values["since"])
+        columns, labels = dict(values["columns"]), tuple(values["labels"])
+        has_replies = bool(values.get("has_replies"))
+        return Query(values["project"], columns, labels, values["since"], has_replies)
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,11 @@ class Connection(Protocol):
         ...
 
     def page(self, query: Query, cursor: Cursor) -> Page:
-        """The rows from there on, in the order in which they changed. ExpiredCursor: `start` from the last change."""
+        """The rows from there on, in the order in which they changed. ExpiredCursor: `start` from the last change.
+
+        Where the query `has_replies`, each row has what `exchange.with_exchange` adds; a row without both is no loss: it is left
+        out and counted.
+        """
         ...
 
 
@@ -123,7 +132,8 @@ class Source:
     """One kind of help desk as data; `connect` makes a connection of the settings' values.
 
     `columns` are its fields for ours, the label's only a default; `project` says what the word after its name is ("": it has
-    none), `projects` the setting that lists those allowed. `example` is a label field in its own words.
+    none), `projects` the setting that lists those allowed. `example` is a label field in its own words. `has_replies` says that
+    its `page` can add the team's replies.
     """
 
     name: str
@@ -134,6 +144,7 @@ class Source:
     project: str = ""
     projects: str = ""
     example: str = ""
+    has_replies: bool = False
 
     def is_configured(self, values: Mapping[str, str]) -> bool:
         """Whether every setting without a default has a value."""
@@ -143,9 +154,18 @@ class Source:
         """The settings that are missing."""
         return [one.name for one in self.variables if one.default is None and not values.get(one.name)]
 
-    def query(self, project: str, columns: Mapping[str, str], labels: tuple[str, ...], since: str) -> Query:
-        """The query with the source's usual fields where none was named."""
-        return Query(project.strip(), {**self.columns, **columns}, labels, since)
+    def query(
+        self,
+        project: str,
+        columns: Mapping[str, str],
+        labels: tuple[str, ...],
+        since: str,
+        has_replies: bool = False,
+    ) -> Query:
+        """The query with the source's usual fields where none was named. SourceError for replies that it cannot give."""
+        if has_replies and not self.has_replies:
+            raise SourceError(f"{self.label} gives no replies of the team: pull its tickets without them.")
+        return Query(project.strip(), {**self.columns, **columns}, labels, since, has_replies)
 
     def check(self, values: Mapping[str, str], project: str) -> None:
         """SourceError where settings lack, or the project is missing, none is taken, or it is not on the list."""

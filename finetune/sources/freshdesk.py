@@ -8,16 +8,19 @@ fields: what is not asked for is dropped on arrival.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from finetune.registry import Variable
 from finetune.sources.contract import Cursor, Missing, Page, Query, Source, Wait
+from finetune.sources.exchange import Message, with_exchange, words_of
 from finetune.sources.http import ApiClient, Login, iso_of, newest
 from finetune.sources.walk import next_place
 
 URL, TOKEN = "TRAINWISE_FRESHDESK_URL", "TRAINWISE_FRESHDESK_TOKEN"
 PAGE = 100
+TO_OTHERS = (6, 8, 9)  # of a message: a survey's answer, a mail forwarded to somebody else, a phone call
+BY_TEAM = 10  # of a ticket: a mail that the team sent first
 BEGINNING = 946_684_800.0  # 2000-01-01: without a time only the last 30 days are listed
 
 
@@ -53,7 +56,23 @@ class Freshdesk:
         tickets, until = reply.rows(), newest(reply.rows())
         is_last = not reply.next_link
         place = next_place(cursor, until, is_last)
-        return Page(tuple(self._row(one, query) for one in tickets), place, is_last, until)
+        rows = [self._row(one, query) for one in tickets]
+        if query.has_replies:
+            rows = [with_exchange(row, self._messages(row)) for row in rows]
+        return Page(tuple(rows), place, is_last, until)
+
+    def _messages(self, ticket: Mapping[str, Any]) -> Iterator[Message]:
+        """The ticket's own words and the first hundred of its conversations, without private ones."""
+        text = words_of(ticket.get("description_text"))
+        yield Message(text, is_by_team=ticket.get("source") == BY_TEAM)
+        try:
+            reply = self._client.get(f"/api/v2/tickets/{ticket.get('id')}/conversations", per_page=PAGE)
+        except Missing:  # deleted since the list was read
+            return
+        for one in reply.rows():
+            if one.get("private") is False and one.get("source") not in TO_OTHERS:
+                words = words_of(one.get("body_text")) or words_of(one.get("body"))
+                yield Message(words, one.get("incoming") is False)
 
     def _row(self, ticket: dict[str, Any], query: Query) -> dict[str, Any]:
         """The ticket, with its group's name where that is the label."""
@@ -87,4 +106,5 @@ SOURCE = Source(
         **{"created_at": "created_at", "customer": "requester_id"},
     },
     example="type, group, tags, or custom_fields.NAME",
+    has_replies=True,
 )

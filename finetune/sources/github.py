@@ -7,15 +7,18 @@ that speaks it; never run live. The list has no choice of fields: what is not as
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from finetune.registry import Variable
 from finetune.sources.contract import Cursor, Missing, Page, Query, Source, SourceError, Wait
+from finetune.sources.exchange import Message, with_exchange, words_of
 from finetune.sources.http import ApiClient, Login, iso_of, newest
 from finetune.sources.walk import next_place
 
 URL, TOKEN, PROJECTS = "TRAINWISE_GITHUB_URL", "TRAINWISE_GITHUB_TOKEN", "TRAINWISE_GITHUB_REPOSITORIES"
 PAGE = 100
+TEAM = ("OWNER", "MEMBER", "COLLABORATOR")
 REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
 
 
@@ -51,11 +54,30 @@ class GitHub:
                 f"it. Check the name, and the rights of {TOKEN}."
             ) from error
         issues, until = reply.rows(), newest(reply.rows())
-        rows = tuple(one for one in issues if "pull_request" not in one)
+        rows = [one for one in issues if "pull_request" not in one]
         skips = len(issues) - len(rows)
         is_last = not reply.next_link
         place = next_place(cursor, until, is_last)
-        return Page(rows, place, is_last, until, skips={"pull requests": skips} if skips else {})
+        if query.has_replies:
+            rows = [with_exchange(row, self._messages(query.project, row)) for row in rows]
+        return Page(tuple(rows), place, is_last, until, skips={"pull requests": skips} if skips else {})
+
+    def _messages(self, project: str, issue: Mapping[str, Any]) -> Iterator[Message]:
+        """The issue, then its first hundred comments by people; who opened it is no team, whatever they are."""
+        yield Message(words_of(issue.get("body")), False)
+        if not issue.get("comments"):
+            return
+        try:
+            reply = self._client.get(f"/repos/{project}/issues/{issue.get('number')}/comments", per_page=PAGE)
+        except Missing:  # moved or deleted since the list was read
+            return
+        for one in reply.rows():
+            author = one.get("user")
+            if not isinstance(author, dict) or author.get("type") == "Bot":
+                continue
+            is_own = author.get("login") == (issue.get("user") or {}).get("login")
+            is_by_team = not is_own and one.get("author_association") in TEAM
+            yield Message(words_of(one.get("body")), is_by_team)
 
 
 def connect(values: Mapping[str, str], wait: Wait) -> GitHub:
@@ -86,4 +108,5 @@ SOURCE = Source(
     project="a repository, OWNER/NAME",
     projects=PROJECTS,
     example="labels, milestone.title, or type.name",
+    has_replies=True,
 )

@@ -6,17 +6,31 @@ loopback that speaks it; never run live. The search has no choice of fields: wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from finetune.registry import Variable
-from finetune.sources.contract import LAG_S, Cursor, ExpiredCursor, Page, Query, Refusal, Source, Wait
+from finetune.sources.contract import (
+    LAG_S,
+    Cursor,
+    ExpiredCursor,
+    Missing,
+    Page,
+    Query,
+    Refusal,
+    Source,
+    Wait,
+)
+from finetune.sources.exchange import Message, with_exchange, words_of
 from finetune.sources.http import ApiClient, Login, newest
 
 URL, TOKEN = "TRAINWISE_INTERCOM_URL", "TRAINWISE_INTERCOM_TOKEN"
 VERSION = "2.11"
 PAGE = 150
+PUBLIC = (
+    "comment"  # the kind of part that is written to the customer; notes and what is said on assigning are not
+)
 CUSTOMERS = ("user", "lead", "contact")
 
 
@@ -63,6 +77,8 @@ class Intercom:
         latest = max(int(until or 0), int(cursor.get("latest", 0)))
         rows = [self._row(one, query) for one in conversations if _author(one) in CUSTOMERS]
         skips = len(conversations) - len(rows)
+        if query.has_replies:
+            rows = [with_exchange(row, self._messages(row)) for row in rows]
         return Page(
             tuple(rows),
             {"since": since, "after": going_on, "latest": latest}
@@ -82,6 +98,23 @@ class Intercom:
             self._teams = {str(one.get("id")): str(one.get("name", "")) for one in teams}
         team = str(conversation.get("team_assignee_id") or "")
         return {**conversation, "team": self._teams.get(team, "")}
+
+    def _messages(self, conversation: Mapping[str, Any]) -> Iterator[Message]:
+        """What opened the conversation, then its parts that are comments, by a person."""
+        source = conversation["source"]
+        yield Message(words_of(source.get("body")), False, words_of(source["author"].get("name")))
+        try:
+            whole = self._client.get(f"/conversations/{conversation.get('id')}").object()
+        except Missing:  # deleted since the search
+            return
+        parts = whole.get("conversation_parts")
+        for one in parts.get("conversation_parts") or () if isinstance(parts, dict) else ():
+            author = one.get("author") if isinstance(one, dict) else None
+            if not isinstance(author, dict) or one.get("part_type") != PUBLIC:
+                continue
+            if author.get("type") in ("admin", *CUSTOMERS):
+                words = words_of(one.get("body"))
+                yield Message(words, author["type"] == "admin", words_of(author.get("name")))
 
 
 def _author(conversation: Mapping[str, Any]) -> str:
@@ -113,4 +146,5 @@ SOURCE = Source(
         **{"created_at": "created_at", "customer": "source.author.id"},
     },
     example="team, tags, topics, or custom_attributes.NAME",
+    has_replies=True,
 )

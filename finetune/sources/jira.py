@@ -7,12 +7,13 @@ driven in tests against a server on loopback that speaks it; never run live.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from finetune.data.exports import document_text
 from finetune.errors import did_you_mean
 from finetune.registry import Variable
 from finetune.sources.contract import (
@@ -27,6 +28,7 @@ from finetune.sources.contract import (
     SourceError,
     Wait,
 )
+from finetune.sources.exchange import Message, with_exchange, words_of
 from finetune.sources.http import ApiClient, Login, seconds_of
 
 URL, EMAIL, TOKEN = "TRAINWISE_JIRA_URL", "TRAINWISE_JIRA_EMAIL", "TRAINWISE_JIRA_TOKEN"
@@ -82,10 +84,11 @@ class Jira:
 
     def page(self, query: Query, cursor: Cursor) -> Page:
         names = {part.split(".")[1] for part in query.columns.values() if part.startswith("fields.")}
+        names |= {"updated", *(("comment", "reporter") if query.has_replies else ())}
         body: dict[str, Any] = {
             "jql": self._jql(query, cursor["since"]),
             "maxResults": PAGE,
-            "fields": sorted(names | {"updated"}),
+            "fields": sorted(names),
         }
         token = cursor.get("token")
         if token:
@@ -110,7 +113,10 @@ class Jira:
             if onward
             else {"since": _next_start(cursor["since"], latest)}
         )
-        return Page(tuple(_row(one, label) for one in issues), place, not onward, until)
+        rows = [_row(one, label) for one in issues]
+        if query.has_replies:
+            rows = [with_exchange(row, _messages(row["fields"])) for row in rows]
+        return Page(tuple(rows), place, not onward, until)
 
     def _jql(self, query: Query, since: float | None) -> str:
         """Times in a query have minutes only, so the first minute is read again."""
@@ -138,6 +144,27 @@ def _row(issue: Mapping[str, Any], label: str) -> dict[str, Any]:
     if label in fields:
         fields[label] = _words(fields[label])
     return {"key": issue.get("key"), "fields": fields}
+
+
+def _messages(fields: Mapping[str, Any]) -> Iterator[Message]:
+    """The description, then the comments that everybody may read and that no program wrote; the reporter's are no replies."""
+    reporter = fields.get("reporter")
+    reporter = reporter if isinstance(reporter, dict) else {}
+    yield Message(_text(fields.get("description")), False, words_of(reporter.get("displayName")))
+    comments = fields.get("comment")
+    for one in comments.get("comments") or () if isinstance(comments, dict) else ():
+        author = one.get("author") if isinstance(one, dict) else None
+        if not isinstance(author, dict) or one.get("jsdPublic") is False or one.get("visibility"):
+            continue
+        if author.get("accountType") == "app":
+            continue
+        is_own = author.get("accountId") == reporter.get("accountId")
+        is_by_team = not is_own and author.get("accountType") != "customer"
+        yield Message(_text(one.get("body")), is_by_team, words_of(author.get("displayName")))
+
+
+def _text(value: Any) -> str:
+    return document_text(value) if isinstance(value, dict) else words_of(value)
 
 
 def _words(value: Any) -> Any:
@@ -184,4 +211,5 @@ SOURCE = Source(
     project="a project's key",
     projects=PROJECTS,
     example="Issue Type, Components, Request Type",
+    has_replies=True,
 )

@@ -1,13 +1,13 @@
 """Zendesk tickets by the incremental ticket export with cursors.
 
-Written from Zendesk's reference of Incremental Exports and Ticket Fields (API v2); driven in tests against a server on
+Written from Zendesk's reference of Incremental Exports, Ticket Fields and Ticket Comments (API v2); driven in tests against a server on
 loopback that speaks it; never run live. The export has no choice of fields: what is not asked for is dropped on arrival.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,10 +24,13 @@ from finetune.sources.contract import (
     SourceError,
     Wait,
 )
+from finetune.sources.exchange import Message, with_exchange, words_of
 from finetune.sources.http import ApiClient, Login, newest
 
 URL, EMAIL, TOKEN = "TRAINWISE_ZENDESK_URL", "TRAINWISE_ZENDESK_EMAIL", "TRAINWISE_ZENDESK_TOKEN"
 PAGE = 1000
+PAGE_OF_REPLIES = 100  # tickets whose comments are asked for one by one before they are kept
+TEAM = ("agent", "admin")
 LAG_S = 61  # the export leaves out the newest minute
 OWN_FIELDS = (
     "group",
@@ -69,7 +72,7 @@ class Zendesk:
         return {"start_time": max(0, int(min(since or 0, time.time() - LAG_S)))}
 
     def page(self, query: Query, cursor: Cursor) -> Page:
-        params: dict[str, str | int] = {**cursor, "per_page": PAGE}
+        params: dict[str, str | int] = {**cursor, "per_page": PAGE_OF_REPLIES if query.has_replies else PAGE}
         if query.columns["label"] == "group":
             params["include"] = "groups"
         try:
@@ -83,13 +86,30 @@ class Zendesk:
         answer, tickets = reply.object(), reply.rows("tickets")
         groups = {one.get("id"): str(one.get("name", "")) for one in reply.rows("groups")}
         after = answer.get("after_cursor")
+        rows = [_row(one, groups) for one in tickets if one.get("status") != "deleted"]
+        if query.has_replies:
+            rows = [with_exchange(row, self._messages(row)) for row in rows]
         return Page(
-            tuple(_row(one, groups) for one in tickets if one.get("status") != "deleted"),
+            tuple(rows),
             {"cursor": str(after)} if after else cursor,
             bool(answer.get("end_of_stream", True)),
             newest(tickets, "generated_timestamp") or newest(tickets),
             tuple(str(one["id"]) for one in tickets if one.get("status") == "deleted"),
         )
+
+    def _messages(self, ticket: Mapping[str, Any]) -> Iterator[Message]:
+        """The first hundred comments that are public; the first one is the description."""
+        path = f"/api/v2/tickets/{ticket.get('id')}/comments.json"
+        try:
+            reply = self._client.get(path, include="users", per_page=100)
+        except Missing:  # deleted since the list was read
+            return
+        people = {one.get("id"): one for one in reply.rows("users")}
+        for one in reply.rows("comments"):
+            author = people.get(one.get("author_id"), {})
+            text = words_of(one.get("plain_body")) or words_of(one.get("body"))
+            if one.get("public") is True:
+                yield Message(text, author.get("role") in TEAM, words_of(author.get("name")))
 
 
 def _row(ticket: Mapping[str, Any], groups: Mapping[Any, str]) -> dict[str, Any]:
@@ -129,4 +149,5 @@ SOURCE = Source(
         **{"created_at": "created_at", "customer": "requester_id"},
     },
     example="group, or a ticket field's title",
+    has_replies=True,
 )

@@ -20,7 +20,7 @@ from bot.slack.ui.blocks import Block
 from bot.slack.ui.escape import escape, question_of
 from bot.slack.ui.forms import FormMetadata, FormValues
 from bot.slack.ui.limits import validate_message, validate_view
-from bot.slack.ui.pulls import INTERVALS, NOT_CONNECTED, pull_list, pull_modal
+from bot.slack.ui.pulls import INTERVALS, NOT_CONNECTED, REPLIES, pull_list, pull_modal
 from bot.slack.users import Person
 from finetune.data.store import check_name
 from finetune.pulls.pull import check_origin
@@ -162,7 +162,10 @@ def on_form(services: Services, ack: Ack, body: Body, view: View, client: WebCli
         dataset = values["name"]
         source = SOURCES[values["source"]]
         label = values.get("label", "").strip()
-        query = source.query(values.get("project", ""), {"label": label} if label else {}, (), "")
+        has_replies = values.get("what") == REPLIES
+        query = source.query(
+            values.get("project", ""), {"label": label} if label else {}, (), "", has_replies
+        )
         now = services.clock()
         last = (services.datasets.pulls.state(dataset) or {}).get("last") or {}
         pull = Pull(

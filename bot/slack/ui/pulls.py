@@ -32,6 +32,8 @@ INTERVALS: Mapping[str, tuple[str, float]] = {
     "week": ("Every week", 604_800.0),
 }
 SHOWN = 15
+REPLIES = "replies"
+WHAT: Mapping[str, str] = {"queues": "Tickets and their queues", REPLIES: "Tickets and the team's replies"}
 
 
 def pull_modal(
@@ -43,6 +45,7 @@ def pull_modal(
     needing = " ".join(f"{one.label}: {one.project}." for one in sources if one.project)
     examples = " ".join(f"{one.label}: {one.example}." for one in sources)
     every = [option(label, name) for name, (label, _) in INTERVALS.items()]
+    what = [option(label, name) for name, label in WHAT.items()]
     scopes = [option("This channel only", "channel"), option("The whole workspace (admins)", "workspace")]
     blocks = [
         field("source", "From", select("source", desks, source if source in names else names[0])),
@@ -58,6 +61,12 @@ def pull_modal(
             "Name",
             text_input("name", "", "support-tickets", longest=64),
             hint="Of the dataset: lower-case letters, digits and hyphens. Each pull that finds something new makes a version.",
+        ),
+        field(
+            "what",
+            "What is pulled",
+            select("what", what, "queues"),
+            hint="Replies: the customer's first message and the team's first public reply; internal notes are never read.",
         ),
         field(
             "label",

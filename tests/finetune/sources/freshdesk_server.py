@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 from finetune.sources import SOURCES
-from tests.finetune.sources.help_desk import NOTE, TOKEN, Answer, DeskTicket, HelpDesk, Request, iso, seconds
+from tests.finetune.sources.help_desk import (
+    NOTE,
+    TOKEN,
+    Answer,
+    Comment,
+    DeskTicket,
+    HelpDesk,
+    Request,
+    iso,
+    seconds,
+    talk,
+)
 
 GROUPS = {"Billing": 501, "Login": 502, "Legal": 503}
 
@@ -33,6 +45,12 @@ class FreshdeskServer(HelpDesk):
             return Answer(200, [{"id": number, "name": name} for name, number in GROUPS.items()])
         if request.path == "/api/v2/agents/me":
             return Answer(200, {"id": 1, "type": "support_agent"})
+        if match := re.fullmatch(r"/api/v2/tickets/(\d+)/conversations", request.path):
+            one = next(one for one in self.tickets if one.id == int(match[1]))
+            to_others = Comment("agent", f"{NOTE}: can you look at it?")
+            forward = [{**_conversation(to_others), "source": 8}]
+            talks = [each for each in talk(one) if each.who != "robot"]
+            return Answer(200, [*forward, *map(_conversation, talks)])
         if request.path != "/api/v2/tickets":
             return self.refusal(404, "not matches")
         assert (query["order_by"], query["order_type"], query["include"]) == (
@@ -62,6 +80,17 @@ class FreshdeskServer(HelpDesk):
             "created_at": iso(one.created_at),
             "updated_at": iso(one.updated_at),
         }
+
+
+def _conversation(message: Comment) -> dict[str, Any]:
+    words = {"body": f"<div>{message.text}</div>", "body_text": message.text}
+    source = 0 if message.is_public else 2
+    return {
+        **words,
+        "incoming": message.who == "customer",
+        "private": not message.is_public,
+        "source": source,
+    }
 
 
 WIRE = FreshdeskServer

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from finetune.sources import SOURCES
-from tests.finetune.sources.help_desk import NOTE, TOKEN, Answer, DeskTicket, HelpDesk, Request, iso, seconds
+from tests.finetune.sources.help_desk import (
+    NOTE,
+    TOKEN,
+    Answer,
+    Comment,
+    DeskTicket,
+    HelpDesk,
+    Request,
+    iso,
+    seconds,
+    talk,
+)
 
 ROBOT = "robot"
 
@@ -31,6 +43,9 @@ class GitHubServer(HelpDesk):
         query = request.query
         if request.path == "/rate_limit":
             return Answer(200, {"resources": {}})
+        if match := re.fullmatch(f"/repos/{self.project}/issues/(\\d+)/comments", request.path):
+            one = next(one for one in self.tickets if one.id == int(match[1]))
+            return Answer(200, [_comment(message, one) for message in talk(one) if message.is_public])
         if request.path != f"/repos/{self.project}/issues":
             return self.refusal(404, "Not Found")
         assert (query["state"], query["sort"], query["direction"]) == ("all", "updated", "asc")
@@ -49,6 +64,7 @@ class GitHubServer(HelpDesk):
             "number": one.id,
             "title": one.subject,
             "body": one.text,
+            "comments": len(talk(one)),
             "labels": labels,
             "state": "closed",
             "user": {"login": one.requester, "id": 5},
@@ -58,6 +74,17 @@ class GitHubServer(HelpDesk):
             "updated_at": iso(one.updated_at),
         }
         return {**issue, "pull_request": {"url": "x"}} if one.requester == ROBOT else issue
+
+
+def _comment(message: Comment, one: DeskTicket) -> dict[str, Any]:
+    people = {"customer": one.requester, "agent": "bo", "robot": "helper[bot]"}
+    kind = "Bot" if message.who == "robot" else "User"
+    role = "NONE" if message.who == "customer" else "MEMBER"
+    return {
+        "body": message.text,
+        "user": {"login": people[message.who], "type": kind},
+        "author_association": role,
+    }
 
 
 WIRE = GitHubServer

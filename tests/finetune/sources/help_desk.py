@@ -31,6 +31,7 @@ class DeskTicket:
     updated_at: int
     requester: str = ""
     is_deleted: bool = False
+    is_answered: bool | None = None
 
     @property
     def subject(self) -> str:
@@ -39,6 +40,26 @@ class DeskTicket:
     @property
     def created_at(self) -> int:
         return BEGINNING + self.id
+
+
+@dataclass(frozen=True)
+class Comment:
+    """One message below a ticket: by its customer, an agent or a program, for the customer to read or not."""
+
+    who: str
+    text: str
+    is_public: bool = True
+
+
+def talk(one: DeskTicket) -> list[Comment]:
+    """What was said below a ticket, in order: every sixth was never answered in public, unless it says otherwise."""
+    note = Comment("agent", f"{NOTE}: number {one.id} pays late", is_public=False)
+    robot = Comment("robot", f"ROBOT has received number {one.id}")
+    more = Comment("customer", f"It is number {one.id} in the list.")
+    if not (one.id % 6 if one.is_answered is None else one.is_answered):
+        return [note, more, note]
+    reply = f"Hello Ada Quimby, number {one.id} is repaired, write to agent{one.id}@acme.example else."
+    return [note, robot, more, Comment("agent", reply), note, Comment("agent", "Closed now.")]
 
 
 @dataclass(frozen=True)

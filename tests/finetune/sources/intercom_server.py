@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from finetune.sources import SOURCES
-from tests.finetune.sources.help_desk import NOTE, TOKEN, Answer, DeskTicket, HelpDesk, Request
+from tests.finetune.sources.help_desk import NOTE, TOKEN, Answer, DeskTicket, HelpDesk, Request, talk
 
 TEAMS = {"Billing": "801", "Login": "802", "Legal": "803"}
 
@@ -31,6 +32,8 @@ class IntercomServer(HelpDesk):
             return Answer(200, {"type": "team.list", "teams": teams})
         if request.path == "/me":
             return Answer(200, {"type": "admin", "id": "1"})
+        if match := re.fullmatch(r"/conversations/(\d+)", request.path):
+            return Answer(200, self.show_whole(int(match[1])))
         if (request.method, request.path) != ("POST", "/conversations/search"):
             return self.refusal(404, "not matches")
         body = request.json
@@ -63,6 +66,24 @@ class IntercomServer(HelpDesk):
             "pages": pages,
         }
         return Answer(200, {**value, "total_count": len(matches)})
+
+    def show_whole(self, number: int) -> dict[str, Any]:
+        one = next(one for one in self.tickets if one.id == number)
+        kinds = {
+            "customer": ("user", "Ada Quimby"),
+            "agent": ("admin", "Bo Lind"),
+            "robot": ("bot", "Operator"),
+        }
+        parts = [
+            {"type": "conversation_part", "part_type": "assignment", "body": f"<p>{NOTE}</p>", "author": {"type": "admin"}},
+            {"type": "conversation_part", "part_type": "close", "body": None, "author": {"type": "admin"}},
+        ]  # fmt: skip
+        for each in talk(one):
+            author = dict(zip(("type", "name"), kinds[each.who], strict=True))
+            kind = "comment" if each.is_public else "note"
+            parts.append({"part_type": kind, "body": f"<p>{each.text}</p>", "author": author})
+        parts_list = {"type": "conversation_part.list", "conversation_parts": parts, "total_count": 9}
+        return {**self.show(one), "conversation_parts": parts_list}
 
     def show(self, one: DeskTicket) -> dict[str, Any]:
         author = {"type": "user", "id": one.requester, "name": "Ada Quimby", "email": "ada@example.org"}

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from finetune.sources import SOURCES
-from tests.finetune.sources.help_desk import NOTE, TOKEN, Answer, DeskTicket, HelpDesk, Request
+from tests.finetune.sources.help_desk import NOTE, TOKEN, Answer, DeskTicket, HelpDesk, Request, talk
 
 EMAIL = "lead@acme.example"
 ZONE = "America/New_York"
@@ -75,10 +75,25 @@ class JiraServer(HelpDesk):
         return Answer(200, value)
 
     def show(self, one: DeskTicket, names: list[str]) -> dict[str, Any]:
-        paragraph = {"type": "paragraph", "content": [{"type": "text", "text": one.text}]}
+        people = {"customer": one.requester, "agent": "5b77", "robot": "5b99"}
+        comments = [
+            {
+                "author": {
+                    "accountId": people[message.who],
+                    "accountType": "app" if message.who == "robot" else "atlassian",
+                    "displayName": "Ada Quimby" if message.who == "customer" else "Bo Lind",
+                },
+                "body": _document(message.text),
+                **({} if message.is_public else {"jsdPublic": False}),
+            }
+            for message in talk(one)
+        ]
+        role = {"visibility": {"type": "role", "value": "Developers"}}
+        note = {"author": {"accountId": "5b77"}, "body": _document(NOTE), "jsdPublic": True, **role}
         fields = {
             "summary": one.subject,
-            "description": {"type": "doc", "version": 1, "content": [paragraph]},
+            "description": _document(one.text),
+            "comment": {"comments": [note, *comments], "total": 9},
             "issuetype": {"id": "10004", "name": one.queue} if one.queue else None,
             "components": [{"id": "1", "name": one.queue}],
             REQUEST_TYPE: {"requestType": {"id": "7", "name": f"Help with {one.queue}"}, "currentStatus": {}},
@@ -96,6 +111,11 @@ class JiraServer(HelpDesk):
             "key": f"SUP-{one.id}",
             "fields": {name: fields.get(name) for name in names},
         }
+
+
+def _document(text: str) -> dict[str, Any]:
+    paragraph = {"type": "paragraph", "content": [{"type": "text", "text": text}]}
+    return {"type": "doc", "version": 1, "content": [paragraph]}
 
 
 def _time(seconds: float) -> str:

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 from finetune.sources import SOURCES
-from tests.finetune.sources.help_desk import NOTE, TOKEN, Answer, DeskTicket, HelpDesk, Request, iso
+from tests.finetune.sources.help_desk import (
+    NOTE,
+    TOKEN,
+    Answer,
+    Comment,
+    DeskTicket,
+    HelpDesk,
+    Request,
+    iso,
+    talk,
+)
 
 EMAIL = "agent@acme.example"
 GROUPS = {"Billing": 98_001, "Login": 98_002, "Legal": 98_003}
@@ -39,6 +50,9 @@ class ZendeskServer(HelpDesk):
             return Answer(200, {"ticket_fields": fields, "next_page": None, "count": 2})
         if request.path == "/api/v2/users/me.json":
             return Answer(200, {"user": {"id": 1, "role": "admin"}})
+        if match := re.fullmatch(r"/api/v2/tickets/(\d+)/comments\.json", request.path):
+            assert request.query == {"include": "users", "per_page": "100"}
+            return self.comments(int(match[1]))
         if request.path != "/api/v2/incremental/tickets/cursor.json":
             return self.refusal(404, "RecordNotFound")
         if cursor := request.query.get("cursor"):
@@ -64,6 +78,21 @@ class ZendeskServer(HelpDesk):
         if request.query.get("include") == "groups":
             value["groups"] = [{"id": number, "name": name} for name, number in GROUPS.items()]
         return Answer(200, value)
+
+    def comments(self, number: int) -> Answer:
+        one = next(one for one in self.tickets if one.id == number)
+        people = {"customer": one.requester, "agent": 77, "robot": -1}
+        users = [
+            {"id": one.requester, "role": "end-user", "name": "Ada Quimby"},
+            {"id": 77, "role": "agent", "name": "Bo Lind"},
+            {"id": -1, "role": "end-user", "name": "System"},
+        ]
+        talks = [Comment("customer", one.text), *(one for one in talk(one) if one.who != "robot")]
+        comments = [
+            {"id": at, "author_id": people[each.who], "body": each.text, "plain_body": each.text, "public": each.is_public}
+            for at, each in enumerate(talks)
+        ]  # fmt: skip
+        return Answer(200, {"comments": comments, "users": users, "count": len(comments), "next_page": None})
 
     def show(self, one: DeskTicket) -> dict[str, Any]:
         return {
