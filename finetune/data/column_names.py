@@ -1,4 +1,4 @@
-"""What columns of ticket files are called, in eight languages, and which names are never a queue. Pure.
+"""What columns of ticket files are called, in eighteen languages, and which names are never a queue. Pure.
 
 Names are plain: no case, no accents, any separator a space. Within a field the better names come first.
 """
@@ -18,6 +18,10 @@ NAMES: dict[str, tuple[str, ...]] = {
         *("descricao", "mensagem", "conteudo", "pergunta", "testo", "descrizione", "messaggio", "contenuto"),
         *("richiesta", "domanda", "tekst", "omschrijving", "beschrijving", "bericht", "inhoud", "vraag"),
         *("本文", "内容", "説明", "問い合わせ内容", "お問い合わせ内容", "質問", "詳細", "メッセージ"),
+        *("tresc", "opis", "wiadomosc", "tresc zgłoszenia", "beskrivning", "meddelande", "arende", "beskrivelse", "melding"),
+        *("henvendelse", "kuvaus", "viesti", "popis", "zprava", "dotaz", "leiras", "uzenet", "acıklama", "aciklama", "mesaj"),
+        *("icerik", "описание", "сообщение", "текст", "текст обращения", "вопрос", "обращение"),
+        *("描述", "问题描述", "正文", "消息", "问题", "내용", "설명", "문의", "문의 내용", "문의내용", "메시지"),
     ),
     "label": (
         *("label text", "label name", "intent name", "category name", "class name", "queue name"),
@@ -30,12 +34,17 @@ NAMES: dict[str, tuple[str, ...]] = {
         *("categoria", "cola", "departamento", "equipo", "grupo", "area", "tema", "fila", "setor", "equipe"),
         *("coda", "reparto", "gruppo", "squadra", "argomento", "afdeling", "wachtrij", "onderwerpgroep", "groep"),
         *("カテゴリ", "カテゴリー", "分類", "部署", "キュー", "担当部署", "種別", "ラベル"),
+        *("kategoria", "dział", "zespoł", "kolejka", "kategori", "avdelning", "grupp", "afdeling", "osasto", "luokka"),
+        *("oddeleni", "fronta", "skupina", "osztaly", "departman", "birim", "kuyruk", "категория", "отдел", "очередь", "группа"),
+        *("类别", "分类", "部门", "队列", "小组", "분류", "카테고리", "부서", "담당부서", "유형"),
     ),
     "answer": (
         *("answer", "reply", "response", "agent reply", "agent response", "completion", "output", "chosen"),
         *("resolution", "target", "solution", "agent answer"),
         *("antwort", "losung", "reponse", "respuesta", "solucion", "resposta", "solucao", "risposta"),
         *("soluzione", "antwoord", "oplossing", "回答", "返信", "解決策", "対応内容"),
+        *("odpowiedz", "svar", "losning", "løsning", "vastaus", "odpoved", "reseni", "valasz", "cevap", "yanıt", "yanit"),
+        *("ответ", "решение", "回复", "答复", "解决方案", "답변", "답변 내용", "답변내용"),
     ),
     "customer": (
         *("customer", "customer id", "requester", "requester id", "requester email", "customer email"),
@@ -44,6 +53,9 @@ NAMES: dict[str, tuple[str, ...]] = {
         *("kunde", "kundennummer", "kundin", "melder", "anforderer", "absender", "client", "demandeur", "emetteur"),
         *("cliente", "solicitante", "remitente", "requerente", "remetente", "richiedente", "mittente", "klant"),
         *("klantnummer", "aanvrager", "afzender", "melder", "顧客", "顧客id", "お客様", "依頼者", "差出人", "会社名"),
+        *("zgłaszajacy", "klient", "nadawca", "kund", "avsandare", "afsender", "avsender", "asiakas", "lahettaja", "zakaznik"),
+        *("zadatel", "odesilatel", "ugyfel", "musteri", "gonderen", "клиент", "заявитель", "отправитель"),
+        *("客户", "客户id", "发件人", "申请人", "고객", "작성자", "문의자", "from address", "sender address"),
     ),
     "thread": (
         *("thread", "thread id", "conversation", "conversation id", "session id", "thread ts"),
@@ -53,22 +65,31 @@ NAMES: dict[str, tuple[str, ...]] = {
         *("id", "ticket id", "ticket number", "number", "key", "issue key", "case id", "case number", "casenumber"),
         *("nr", "nummer", "ticketnummer", "numero", "n", "no", "numero de ticket", "vorgangsnummer", "ticket nr"),
         *("番号", "チケット番号", "チケットid"),
+        *("numer", "numer zgłoszenia", "nr zgłoszenia", "arendenummer", "sagsnummer", "saksnummer", "cislo", "номер"),
+        *("编号", "工单号", "번호"),
     ),
     "created_at": (
         *("created at", "created", "created on", "date", "created date", "createdate", "opened at", "opened"),
         *("timestamp", "received at", "time", "submitted at", "date created", "creation date", "date opened"),
         *("received", "submitted", "sent at", "open date", "created time", "sys created on", "datetime"),
+        *("created timestamp", "create date", "create time", "creation time", "created date time", "opened date", "date submitted"),
+        *("submitted on", "submission date", "start time", "sent", "sent on", "date sent", "received on", "date received"),
         *("erstellt am", "erstellt", "datum", "eroffnet am", "eingegangen am", "angelegt am", "erstellungsdatum"),
         *("cree le", "date de creation", "ouvert le", "recu le", "creado", "creado el", "fecha"),
         *("fecha de creacion", "abierto el", "criado em", "data", "data de criacao", "aberto em", "creato il"),
         *("data di creazione", "aperto il", "data creazione", "aangemaakt op", "aangemaakt", "geopend op"),
         *("aanmaakdatum", "作成日", "作成日時", "日付", "受付日", "受付日時", "起票日"),
+        *("data utworzenia", "data zgłoszenia", "utworzono", "skapad", "skapad den", "oprettet", "oprettet den", "opprettet"),
+        *("dato", "luotu", "paivamaara", "vytvoreno", "datum vytvoreni", "letrehozva", "datum", "olusturma tarihi", "tarih"),
+        *("дата создания", "создано", "дата", "创建时间", "创建日期", "提交时间", "日期", "작성일", "등록일", "생성일", "날짜"),
     ),
     "subject": (
         *("subject", "title", "summary", "short description", "headline", "ticket subject", "email subject"),
         *("betreff", "titel", "kurzbeschreibung", "zusammenfassung", "objet", "titre", "sujet", "resume"),
         *("asunto", "titulo", "resumen", "assunto", "resumo", "oggetto", "titolo", "riepilogo", "onderwerp"),
         *("samenvatting", "件名", "タイトル", "題名", "要約"),
+        *("temat", "tytuł", "amne", "rubrik", "emne", "tittel", "aihe", "otsikko", "predmet", "nazev", "targy"),
+        *("konu", "baslık", "baslik", "тема", "заголовок", "标题", "主题", "제목"),
     ),
 }  # fmt: skip
 PEOPLE = (
@@ -77,6 +98,8 @@ PEOPLE = (
     *("first name", "last name", "vorname", "nachname", "bearbeiter", "demandeur", "prenom", "nom", "solicitante"),
     *("nombre", "requerente", "nome", "richiedente", "aanvrager", "naam", "kunde", "cliente", "klant", "assigne"),
     *("担当者", "氏名", "お名前"),
+    *("zgłaszajacy", "imie i nazwisko", "namn", "navn", "nimi", "jmeno", "nev", "isim", "musteri", "имя", "фио", "клиент"),
+    *("заявитель", "姓名", "客户", "이름", "고객", "작성자", "담당자", "from name", "sender name", "username"),
 )  # fmt: skip
 GIVEN = ("text", "label", "answer", "customer", "thread", "id", "created_at", "subject")
 
@@ -151,7 +174,9 @@ NEVER_LABEL = frozenset(
     prioridade urgencia idioma pais origem situacao
     stato priorita urgenza genere sesso lingua paese canale origine
     prioriteit urgentie geslacht taal land kanaal bron
-    状態 ステータス 優先度 緊急度 性別 言語 国 チャネル""".split()  # noqa: SIM905 - a list of words reads best as words
+    状態 ステータス 優先度 緊急度 性別 言語 国 チャネル priorytet stan jezyk kraj kanał prioritet tilstand prioriteetti tila
+    priorita stav jazyk zeme oncelik durum dil ulke приоритет статус состояние язык страна 优先级 状态 性别 语言 渠道
+    우선순위 상태 언어 국가 채널""".split()  # noqa: SIM905 - a list of words reads best as words
 )
 """Words of columns that say how a ticket stands, not where it goes."""
 
@@ -173,6 +198,7 @@ BY_TEAM = frozenset(
 _ENVELOPE = frozenset(
     ("fields", "properties", "attributes", "data", "payload", "source", "ticket", "source body")
 )
+_TICKETS = frozenset(("ticket", "case", "issue", "incident", "zgłoszenie", "arende", "工单", "vorgang"))
 _ENDINGS = ("display value", "displayvalue", "name", "value", "title", "text", "label")  # fmt: skip
 
 
@@ -190,6 +216,9 @@ def name_forms(name: str) -> tuple[str, ...]:
     parts = _inner_parts(name)
     inner = " ".join(parts)
     forms = [plain_name(name), inner]
+    first, _, rest = inner.partition(" ")
+    if first in _TICKETS and rest not in ("", "name"):
+        forms.append(rest)
     if len(parts) > 1 and parts[-1] in _ENDINGS:
         forms.append(" ".join(parts[:-1]))
     return tuple(dict.fromkeys([*forms, re.sub(r" \d{1,2}$", "", inner)]))

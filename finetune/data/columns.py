@@ -26,6 +26,7 @@ from finetune.data.column_names import (
     name_rank,
     plain_name,
 )
+from finetune.data.header_rows import refuse_missing_header
 from finetune.data.labels import is_no_label
 from finetune.data.ticket import DatasetError
 
@@ -118,7 +119,7 @@ def guess_columns(
     how = "given" if choice else "name"
     _guess_text(fields, own_choice, facts, also)
     if (not choice and "text" not in fields) or not _has_target(fields, facts):
-        _refuse_missing_header(header, sample)
+        refuse_missing_header(header, sample)
     if "answer" not in own_choice and (answers := _by_name("answer", facts, set(fields.values()))):
         fields["answer"] = answers[0]
     rivals_for_label: tuple[str, ...] = ()
@@ -337,14 +338,3 @@ def _check_choice(choice: Mapping[str, str], header: Sequence[str], group: Seque
         field: name if not name or name in exact else plain[plain_name(name)]
         for field, name in choice.items()
     }
-
-
-def _refuse_missing_header(header: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> None:
-    """A first line that reads like a ticket, or has a value of the rows below, is data: there is no header."""
-    for cell in header:
-        long = len(cell.split()) > 6 or len(cell) > 60
-        if long or re.fullmatch(r"[\d.:/ -]{4,}", cell) or any(row.get(cell) == cell for row in sample):
-            message = f"line 1: the file has no header; its first line is already a ticket: {cell[:60]!r}."
-            raise DatasetError(
-                message, what_next="Put a first line that names the columns, such as text,label."
-            )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import lzma
 import tempfile
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, BinaryIO
 
-from finetune.data.mail import eml_mail, thread_records
+from finetune.data.mail import Mail, eml_mail, msg_mail, thread_records
 from finetune.data.parts import choose_part
 from finetune.data.ticket import DatasetError, ReadResult
 from finetune.data.workbooks import workbook_records
@@ -95,17 +96,24 @@ def zip_records(path: Path, part: str | None, read: Read) -> Iterator[ReadResult
             for name in names
             if not name.startswith("__MACOSX/") and not PurePosixPath(name).name.startswith(".")
         ]
-        mails = [name for name in names if name.lower().endswith(".eml")]
+        mails = [name for name in names if name.lower().endswith((".eml", ".msg"))]
         files = [name for name in names if PurePosixPath(name).suffix.lower() in DATA]
         if mails and (not part or not files):
             yield from thread_records(
-                eml_mail(_member(archive, path, name), place, PurePosixPath(name).parent.name)
+                _mail(_member(archive, path, name), PurePosixPath(name), place)
                 for place, name in enumerate(mails, 1)
             )
             return
         member = choose_part(path, [(name, "") for name in files], part, "file")
         with _open(archive, path, member) as stream, _unpack(path, stream, member) as inner:
             yield from read(inner, None)
+
+
+def _mail(data: bytes, name: PurePosixPath, place: int) -> Mail:
+    """A mail of an archive; its folder counts as its label."""
+    if name.suffix.lower() == ".msg":
+        return msg_mail(io.BytesIO(data), name.name, place, name.parent.name)
+    return eml_mail(data, place, name.parent.name)
 
 
 def _open(archive: zipfile.ZipFile, path: Path, name: str) -> IO[bytes]:

@@ -1,4 +1,4 @@
-"""The times of a column, whatever form it has: ISO, epoch, 03/04/2026, 01/Mar/25 1:05 PM, 1. März 2026.
+"""The times of a column, whatever form it has: ISO, epoch, 03/04/2026, 01/Mar/25 1:05 PM, 1. März 2026, 20260304101112, Excel's days.
 
 A form that can mean two days is decided by the whole column, or not used and said so; no day is guessed.
 """
@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import re
 from array import array
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from finetune.data.ticket import Problem
 
 SANE_YEARS = range(1990, 2101)
+_SERIAL = re.compile(r"\d{5}(?:[.,]\d+)?")
+_FIRST_DAY, _FIRST, _LAST = datetime(1899, 12, 30, tzinfo=UTC), 36_526, 55_153  # 2000 to 2050
+SERIALS = "dates are a spreadsheet's numbers of days: read as such"
 MOST_UNREAD = 0.5  # of a column's values; above this the column holds no dates that we know
 _SLASHES = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})\b")
 _MONTHS = {
@@ -51,6 +54,8 @@ class DateReader:
 
     def resolve(self) -> tuple[list[datetime | None], list[str]]:
         """The UTC times in row order (None where unread) and notes on what was decided."""
+        if self._are_serials():
+            return [_from_serial(value) if value else None for value in self._values], [SERIALS]
         day_first, notes = self._slash_order()
         times_of: dict[str, datetime | None] = {}
         times = []
@@ -82,6 +87,11 @@ class DateReader:
             )
         ]
 
+    def _are_serials(self) -> bool:
+        """Whether every value is a spreadsheet's number of days, of this century."""
+        values = [value for value in self._values if value]
+        return bool(values) and all(map(_is_serial, values))
+
     def _slash_order(self) -> tuple[bool | None, list[str]]:
         """Whether 03/04/2026 means 3 April (True) or March 4 (False); None with a note if nothing tells.
 
@@ -111,6 +121,15 @@ class DateReader:
         return None, [note]
 
 
+def _is_serial(value: str) -> bool:
+    return bool(_SERIAL.fullmatch(value)) and _FIRST <= int(value[:5]) < _LAST
+
+
+def _from_serial(value: str) -> datetime:
+    days = float(value.replace(",", "."))
+    return _FIRST_DAY + timedelta(seconds=round(days * 86_400))
+
+
 def _runs_in_time(dates: list[tuple[int, int, int, str]], day_first: bool) -> bool:
     keys = [(year, b, a) if day_first else (year, a, b) for a, b, year, _ in dates]
     steps = [(left > right) - (left < right) for left, right in pairwise(keys)]
@@ -128,7 +147,13 @@ def _read(value: str, day_first: bool | None) -> datetime | None:
     return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
 
 
+_COMPACT = re.compile(r"((?:19|20)\d{6})(\d{4}(?:\d\d)?)")
+_JSON_DATE = re.compile(r"/?\\?/?Date\((-?\d{11,13})(?:[+-]\d{4})?\)\\?/?")
+
+
 def _iso(value: str) -> datetime | None:
+    if match := _COMPACT.fullmatch(value):
+        value = f"{match[1]}T{match[2]}"
     try:
         return datetime.fromisoformat(value.removesuffix(" UTC"))
     except ValueError:
@@ -136,6 +161,8 @@ def _iso(value: str) -> datetime | None:
 
 
 def _epoch(value: str) -> datetime | None:
+    if match := _JSON_DATE.fullmatch(value):
+        value = match[1]
     if not re.fullmatch(r"\d{10}(\d{3})?(\.\d+)?", value):
         return None
     seconds = float(value)

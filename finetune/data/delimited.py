@@ -10,20 +10,21 @@ from __future__ import annotations
 import csv
 import itertools
 import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from finetune.data.encoding import Line, decode_lines
+from finetune.data.footers import is_summary, without_footer
+from finetune.data.header_rows import cell_value, column_names, has_nulls, is_second_header, second_names
 from finetune.data.ticket import RAW_SHOWN, Problem, ReadResult, Record
 
 MAX_RECORD = 5_000_000  # characters that an open quote may span
 CAREFUL_RECORD = 100_000  # the same, once RESCAN characters were read in vain
 RESCAN = 50_000_000
-DELIMITERS = ",;\t|"
+DELIMITERS = ",;\t|^~¦\x1f\x01"
 SNIFF_LINES, SNIFF_CHARACTERS = 200, 100_000
-FOOTER_LINES, TAIL_LINES = 3, 40
 csv.field_size_limit(MAX_RECORD + 1_000_000)
 
 Row = tuple[int, list[str], str]
@@ -31,11 +32,12 @@ Row = tuple[int, list[str], str]
 
 @dataclass(frozen=True)
 class Dialect:
-    """How cells are told apart; `width` is the number of cells of most rows, 0 where nothing tells."""
+    """How cells are told apart; `width` is the number of cells of most rows, 0 where nothing tells; `is_dump`: as databases write."""
 
     delimiter: str
     has_backslash: bool = False
     width: int = 0
+    is_dump: bool = False
 
 
 def csv_records(stream: BinaryIO, tabs: bool = False, delimiter: str | None = None) -> Iterator[ReadResult]:
@@ -50,21 +52,38 @@ def csv_records(stream: BinaryIO, tabs: bool = False, delimiter: str | None = No
     if head and head[0].text.lower().startswith("sep=") and len(head[0].text) == 5:
         marks, head = head[0].text[4], head[1:]
     dialect = sniff(head, marks or DELIMITERS, tabs)
+    if not dialect.width and is_wrapped(head):
+        head, lines = list(map(_unwrap, head)), map(_unwrap, lines)
+        dialect = sniff(head, marks or DELIMITERS, tabs)
     yield from table_records(_assemble(itertools.chain(head, lines), dialect), dialect)
+
+
+def is_wrapped(lines: list[Line]) -> bool:
+    """Whether each line is one quoted cell, as a spreadsheet saves a table that it took for one column."""
+    texts = [line.text for line in lines if line.text.strip()]
+    whole = sum(_unwrap(Line(0, text)).text != text for text in texts)
+    return whole > 1 and whole >= 0.9 * len(texts)
+
+
+def _unwrap(line: Line) -> Line:
+    text = line.text.strip().rstrip(",;\t")
+    inner = text[1:-1]
+    is_cell = len(text) > 2 and text[0] == text[-1] == '"' and '"' not in inner.replace('""', "")
+    return replace(line, text=inner.replace('""', '"')) if is_cell else line
 
 
 def table_records(
     rows: Iterator[Row | Problem] | Iterator[Row], dialect: Dialect, unit: str = "line"
 ) -> Iterator[ReadResult]:
     """Rows of cells as records by their header, without titles above it and footers below."""
-    for item in _without_footer(_below_header(rows, dialect), dialect.width):
+    for item in without_footer(_below_header(rows, dialect), dialect.width):
         yield item if unit == "line" else replace(item, unit=unit)
 
 
 def sniff(lines: list[Line], marks: str, tabs: bool = False) -> Dialect:
     """The dialect in which most of these lines have the same number of cells, more than one."""
     has_backslashes = any('\\"' in line.text for line in lines)
-    best, best_score = Dialect(marks[0]), (0.0, 0.0, 0, -99)
+    best, best_score = Dialect(marks[0]), (0.0, 0.0, 0, 0.0, -99)
     for place, mark in enumerate(marks):
         for escapes in (False, True) if has_backslashes else (False,):
             dialect = Dialect(mark, escapes)
@@ -78,9 +97,10 @@ def sniff(lines: list[Line], marks: str, tabs: bool = False) -> Dialect:
             first = next(size for size in sizes if size > 1)
             share = count / sum(widths.values()) * (1 if first >= width else 0.5)
             preference = (9 if tabs and mark == "\t" else -place) - escapes
-            score = round(share, 1), len(rows) / len(lines), first, preference
+            score = round(share, 1), len(rows) / len(lines), first, count / len(rows), preference
             if score > best_score:
-                best, best_score = Dialect(mark, escapes, width), score
+                is_dump = mark == "\t" and any(has_nulls(line.text) for line in lines)
+                best, best_score = Dialect(mark, escapes, width, is_dump), score
     return best
 
 
@@ -93,6 +113,9 @@ def _below_header(rows: Iterator[Row | Problem] | Iterator[Row], dialect: Dialec
     """Records by the header: the first row of which most cells are filled; what stands above it is told."""
     header: list[str] | None = None
     names: list[str] = []
+    groups: Row | None = (
+        None  # a header of which names stand several times: the row below may be the real one
+    )
     least = max(2, round(0.6 * dialect.width)) if dialect.width else 1
     for row in rows:
         if isinstance(row, Problem):
@@ -102,19 +125,31 @@ def _below_header(rows: Iterator[Row | Problem] | Iterator[Row], dialect: Dialec
         if header is None:
             is_wide = sum(bool(field.strip()) for field in fields) >= least
             if is_wide and not is_summary(fields, dialect.width):
-                header = names = _header(fields)
+                header = names = column_names(fields)
+                groups = row
             elif raw.strip(f'{dialect.delimiter} \t"'):
-                message = "stands above the header and is no ticket"
-                yield Problem(number, message, raw=raw[:RAW_SHOWN], rule="title lines")
+                yield _title(row)
             continue
+        if groups is not None and is_second_header(groups[1], fields):
+            yield _title(groups)
+            header = names = column_names(second_names(groups[1], fields))
+            groups = None
+            continue
+        groups = None
         if not any(field.strip() for field in fields):
             continue
-        if len(fields) == len(header) > 1 and sorted(_header(fields)) == sorted(header):
-            names = _header(fields)
+        if len(fields) == len(header) > 1 and sorted(column_names(fields)) == sorted(header):
+            names = column_names(fields)
             order = "" if names == header else ", in another order: the rows below are read by it"
             yield Problem(number, f"is the header again{order}", raw=raw[:RAW_SHOWN], rule="repeated headers")
             continue
-        yield from _record(number, fields, raw, names)
+        cells = [cell_value(field, dialect.is_dump) for field in fields]
+        yield from _record(number, cells, raw, names)
+
+
+def _title(row: Row) -> Problem:
+    message = "stands above the header and is no ticket"
+    return Problem(row[0], message, raw=row[2][:RAW_SHOWN], rule="title lines")
 
 
 def _record(number: int, fields: list[str], raw: str, header: list[str]) -> Iterator[ReadResult]:
@@ -143,85 +178,6 @@ def _record(number: int, fields: list[str], raw: str, header: list[str]) -> Iter
         )
         return
     yield Record(number, dict(zip(header, fields, strict=True)), raw[:RAW_SHOWN])
-
-
-def _header(fields: list[str]) -> list[str]:
-    """The column names; a name that stands again gets a number, an empty one its place."""
-    while len(fields) > 1 and not fields[-1].strip():
-        fields = fields[:-1]
-    names: dict[str, None] = {}
-    uses: Counter[str] = Counter()
-    for place, field in enumerate(fields, 1):
-        name = own = field.strip() or f"column {place}"
-        while own in names:
-            uses[name] += 1
-            own = f"{name} {uses[name] + 1}"
-        names[own] = None
-    return list(names)
-
-
-_FOOTER = re.compile(
-    r"\W*(?:grand total|totals?|sum|count|generated|exported|printed|created (?:on|by)|end of (?:export|report|file|list)"
-    r"|page \d+|records?|rows?|summe|gesamt|anzahl|erstellt am|exportiert|ende|total|nombre|exporté|fin|suma|exportado"
-    r"|totale|totaal|合計|件数|以上)\b",
-    re.IGNORECASE,
-)
-
-
-def _without_footer(items: Iterator[ReadResult], width: int) -> Iterator[ReadResult]:
-    """The items without the lines at the file's end that sum it up: `Total,36`, `Exported by Ada`.
-
-    They are the last three, or below an empty line as many as stand there, names with counts among them.
-    """
-    tail: deque[ReadResult] = deque()
-    for item in items:
-        tail.append(item)
-        if len(tail) > TAIL_LINES:
-            yield tail.popleft()
-    records = [item for item in tail if isinstance(item, Record)]
-    words = {name for record in records for name, value in record.values.items() if not _is_number(value)}
-    below = _below_gap(records, width, words)
-    last = {id(record) for record in records[-FOOTER_LINES:] if _sums_up(record, width, words)}
-    for item in tail:
-        if id(item) in below | last:
-            yield Problem(item.line, "is a footer, no ticket", raw=item.raw, rule="footers")
-        else:
-            yield item
-
-
-def _below_gap(records: list[Record], width: int, words: set[str]) -> set[int]:
-    """The records below the last empty line, where the first of them sums up and the others are names with counts."""
-    for place in range(len(records) - 1, 0, -1):
-        above, record = records[place - 1], records[place]
-        if record.line <= above.line + above.raw.count("\n") + 1 or len(above.raw) >= RAW_SHOWN:
-            continue
-        rest = records[place:]
-        if _sums_up(record, width, words) and all(_is_count(one, words) for one in rest[1:]):
-            return set(map(id, rest))
-    return set()
-
-
-def _sums_up(record: Record, width: int, words: set[str]) -> bool:
-    return is_summary(list(record.values.values()), width) and _is_count(record, words)
-
-
-def _is_count(record: Record, words: set[str]) -> bool:
-    """Whether it is a name alone, or with numbers where other rows have words."""
-    cells = [(name, value) for name, value in record.values.items() if value.strip()]
-    return all(_is_number(value) and name in words for name, value in cells[1:])
-
-
-def _is_number(value: str) -> bool:
-    return bool(re.fullmatch(r"[\d.,:/ %-]+", value.strip()))
-
-
-def is_summary(fields: list[str], width: int) -> bool:
-    """Whether the row says how many or when: `Total,36`, `Generated,2026-01-02`."""
-    cells = [field.strip() for field in fields if field.strip()]
-    if not cells or not _FOOTER.match(cells[0]) or len(cells[0]) > 60:
-        return False
-    rest = cells[1:]
-    return all(_is_number(cell) for cell in rest) and (width > 2 or bool(rest))
 
 
 def _assemble(lines: Iterator[Line], dialect: Dialect, is_head: bool = False) -> Iterator[Row | Problem]:

@@ -12,11 +12,16 @@ from typing import BinaryIO
 import ftfy
 from charset_normalizer import from_bytes
 
+from finetune.data.code_pages import code_page
+
 HEAD_BYTES = 65_536
 MAX_LINE = 1_000_000  # bytes; a longer line is cut and reported, so that memory stays flat
 FALLBACK = "cp1252"
 CONTROL = bytes([*range(9), *range(14, 27), *range(28, 32), 127])
 MOST_CONTROL = 0.01  # of a text file's bytes: a few NULs are damage, more is no text
+_CONTROLS = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
+)  # Unicode's Cc and Cs, without tab and line end
 BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0xFEFF])
 
 
@@ -91,7 +96,9 @@ def is_binary(head: bytes) -> bool:
     """Whether a file that starts so is no text in any encoding: too many control bytes."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or _looks_utf16(head):
         return False
-    return sum(head.count(byte) for byte in CONTROL) > MOST_CONTROL * len(head)
+    marks = max(head.count(1), head.count(31))  # either parts cells in dumps: it stands in each line then
+    marks = marks if marks >= head.count(b"\n") > 1 else 0
+    return sum(head.count(byte) for byte in CONTROL) - marks > MOST_CONTROL * len(head)
 
 
 def _looks_utf16(head: bytes) -> bool:
@@ -110,15 +117,17 @@ def _bare_utf16(head: bytes) -> str:
 def _legacy(head: bytes) -> str:
     """The encoding for what is not UTF-8: detected if the whole head is legacy, cp1252 if it is a mixture.
 
-    Lone accented letters among ASCII are western: detectors take a few of them for Chinese.
+    Lone accented letters among ASCII are told by the languages that have them: detectors take a few of them for Chinese.
     """
     lines = [line for line in head.split(b"\n")[:-1] or [head] if not line.isascii()]
     if not lines or any(_is_utf8(line) for line in lines):
         return FALLBACK
     high = b"\n".join(lines)
     runs = re.findall(rb"[\x80-\xff]+", high)
-    if sum(map(len, runs)) < 1.5 * len(runs):
-        return FALLBACK
+    page, is_sure = code_page(high)
+    mean = sum(map(len, runs)) / len(runs)
+    if mean < 1.5 or (mean < 2.5 and is_sure):
+        return page
     best = from_bytes(high).best()
     return best.encoding if best is not None else FALLBACK
 
@@ -138,5 +147,4 @@ def clean_text(text: str) -> tuple[str, bool]:
     fixed = text if text.isascii() else ftfy.fix_encoding(text)
     is_changed = fixed != text
     fixed = fixed.translate(BIDI).replace("\r\n", "\n").replace("\r", "\n")
-    letters = (ch for ch in fixed if ch in "\n\t" or unicodedata.category(ch) not in ("Cc", "Cs"))
-    return unicodedata.normalize("NFC", "".join(letters)).strip(), is_changed
+    return unicodedata.normalize("NFC", _CONTROLS.sub("", fixed)).strip(), is_changed

@@ -16,7 +16,8 @@ from finetune.data import containers
 from finetune.data.chats import join_instruction, read_chat
 from finetune.data.delimited import csv_records
 from finetune.data.encoding import HEAD_BYTES, decode_lines, is_binary
-from finetune.data.exports import flat_values, rows_of
+from finetune.data.envelopes import open_envelope
+from finetune.data.exports import flat_values
 from finetune.data.html_tables import html_records, is_html_table
 from finetune.data.mail import eml_mail, is_eml, is_mbox, mbox_records, msg_mail, thread_records
 from finetune.data.ticket import RAW_SHOWN, DatasetError, Problem, ReadResult, Record
@@ -88,7 +89,9 @@ def _ole(path: Path, part: str | None) -> Iterator[ReadResult]:
         raise DatasetError(
             f"{path.name} is a damaged Office file.", what_next="Save it again, or send CSV."
         ) from error
-    yield from thread_records([msg_mail(path)]) if is_message else containers.workbook_records(path, part)
+    yield from (
+        thread_records([msg_mail(path, path.name)]) if is_message else containers.workbook_records(path, part)
+    )
 
 
 def _refuse_foreign(path: Path, head: bytes) -> None:
@@ -148,8 +151,8 @@ def _json_lines(stream: BinaryIO) -> Iterator[ReadResult]:
             message = f"is not valid JSON: {what or 'nested too deep'}"
             yield Problem(line.number, message, raw=line.text[:RAW_SHOWN], rule="unreadable")
             continue
-        rows = rows_of(value) if isinstance(value, dict) else None
-        for row in [value] if rows is None else rows:
+        inside = open_envelope(value) if isinstance(value, dict) else None
+        for row in [value] if inside is None else inside.rows:
             yield from _from_object(row, line.number, line.text, "line")
 
 
@@ -162,9 +165,16 @@ def _json_whole(stream: BinaryIO, path: Path) -> Iterator[ReadResult]:
         raise DatasetError(message, what_next="Export it again, or send CSV.") from error
     except RecursionError as error:
         raise DatasetError(f"{path.name} is nested too deep to be tickets.", what_next="Send CSV.") from error
-    items = rows_of(value)
+    items = _table_to_rows(value) or _columns_to_rows(value)
     if items is None:
-        items = _table_to_rows(value) or _columns_to_rows(value) or [value]
+        inside = open_envelope(value)
+        items = inside.rows if inside else [value]
+        if inside and inside.others:
+            others = ", ".join(f"{name} ({size:,})" for name, size in inside.others[:6])
+            message = (
+                f"the rows are those of {inside.place!r}; other lists of the file are not read: {others}"
+            )
+            yield Problem(1, message, is_kept=True, unit="item", rule="lists not read")
     for place, item in enumerate(items, 1):
         yield from _from_object(item, place, "", "item")
 

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from email.message import EmailMessage
 from email.utils import parseaddr
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from finetune.data.ticket import RAW_SHOWN, DatasetError, ReadResult, Record
+from finetune.data.ticket import RAW_SHOWN, DatasetError, Problem, ReadResult, Record
 
 _SYSTEM_LABELS = frozenset(
     """inbox sent important opened unread starred trash spam archived drafts chat all posteingang gesendet ungelesen
@@ -21,6 +22,7 @@ _SYSTEM_LABELS = frozenset(
 )
 _REPLY = re.compile(r"^\s*(?:(?:re|aw|sv|fw|fwd|wg|antw|tr|rif)\s*(?:\[\d+\])?\s*:\s*)+", re.IGNORECASE)
 _HEADER = re.compile(rb"^[A-Za-z][A-Za-z0-9-]*:[ \t]?.*$")
+MOST_FORWARDED = 5  # mails attached to a mail that are read
 MAIL_HEADERS = (b"received:", b"message-id:", b"mime-version:", b"subject:", b"date:", b"return-path:")
 
 
@@ -36,6 +38,7 @@ class Mail:
     date: str
     labels: tuple[str, ...]
     ids: tuple[str, ...]  # its own id first, then those it answers
+    attachments: tuple[str, ...] = ()  # names of those that are not read
 
 
 def is_mbox(head: bytes) -> bool:
@@ -73,33 +76,52 @@ def eml_mail(data: bytes, place: int = 1, folder: str = "") -> Mail:
     return mail if not folder or mail.labels else replace(mail, labels=(folder,))
 
 
-def msg_mail(path: Path, place: int = 1) -> Mail:
-    """One mail from an Outlook MSG file. Raises DatasetError where it holds no message."""
+def msg_mail(source: Path | BytesIO, name: str, place: int = 1, folder: str = "") -> Mail:
+    """One mail from an Outlook MSG file called `name`; its text is the plain one, else the page of HTML.
+
+    Raises DatasetError where it holds no message, or keeps its text as RTF alone.
+    """
     import olefile
 
     try:
-        with olefile.OleFileIO(path) as store:
+        with olefile.OleFileIO(source) as store:
 
             def part(code: str) -> str:
-                for kind, encoding in (("001F", "utf-16-le"), ("001E", "cp1252")):
-                    name = f"__substg1.0_{code}{kind}"
-                    if store.exists(name):
-                        return str(store.openstream(name).read().decode(encoding, errors="replace")).rstrip(
-                            "\0"
-                        )
+                for kind, encoding in (("001F", "utf-16-le"), ("001E", "cp1252"), ("0102", "utf-8")):
+                    path = f"__substg1.0_{code}{kind}"
+                    if store.exists(path):
+                        data = store.openstream(path).read()
+                        return str(data.decode(encoding, errors="replace")).rstrip("\0")
                 return ""
 
             headers = email.message_from_string(part("007D"), policy=email.policy.default)
             sender = part("5D01") or part("0C1F") or str(headers.get("From", ""))
             ids = (part("1035"), *re.findall(r"<[^>]+>", f"{part('1042')} {part('1039')}"))
+            body = part("1000") if part("1000").strip() else part("1013")
+            if not body and store.exists("__substg1.0_10090102"):
+                message = f"{name} keeps its text as RTF alone."
+                raise DatasetError(message, what_next="Save the mail as .eml, or export the mailbox as mbox.")
+            entries = {entry[0] for entry in store.listdir() if entry[0].startswith("__attach_version1.0_")}
+            names = (part_of(store, f"{entry}/__substg1.0_3707001F") for entry in sorted(entries))
+            labels = (folder,) if folder else ()
+            when, about = str(headers.get("Date", "")), part("0037")
             return Mail(
-                place, part("0037"), part("1000"), sender, part("0C1A"), str(headers.get("Date", "")), (), ids
+                place, about, body, sender, part("0C1A"), when, labels, ids, tuple(filter(None, names))
             )
     except OSError as error:
-        message = f"{path.name} is no Outlook message that can be read."
+        message = f"{name} is no Outlook message that can be read."
         raise DatasetError(
             message, what_next="Save the mail as .eml, or export the mailbox as mbox."
         ) from error
+
+
+def part_of(store: Any, path: str) -> str:
+    """A text of an attachment; "" where it has none."""
+    return (
+        store.openstream(path).read().decode("utf-16-le", "replace").rstrip("\0")
+        if store.exists(path)
+        else ""
+    )
 
 
 def _mail(message: EmailMessage, place: int) -> Mail:
@@ -120,7 +142,37 @@ def _mail(message: EmailMessage, place: int) -> Mail:
     own = [label for label in labels if label and label.casefold() not in _SYSTEM_LABELS]
     own = [label for label in own if not label.casefold().startswith(("category ", "kategorie "))]
     ids = (header("Message-ID"), *re.findall(r"<[^>]+>", f"{header('References')} {header('In-Reply-To')}"))
-    return Mail(place, header("Subject"), _body(message), sender, name, header("Date"), tuple(own), ids)
+    inner = list(_attached_mails(message))
+    body = "\n\n".join([_body(message), *map(_as_forward, inner[:MOST_FORWARDED])]).strip()
+    files = tuple(filter(None, (part.get_filename() for part in _attachments(message))))
+    if len(inner) > MOST_FORWARDED:
+        files = (f"{len(inner) - MOST_FORWARDED} mails", *files)
+    return Mail(place, header("Subject"), body, sender, name, header("Date"), tuple(own), ids, files)
+
+
+def _attachments(message: EmailMessage) -> Iterator[EmailMessage]:
+    """The parts beside the body, without mails."""
+    if message.get_content_type() == "multipart/mixed":
+        for part in message.iter_attachments():
+            if part.get_content_type() != "message/rfc822":
+                yield part  # type: ignore[misc]
+
+
+def _attached_mails(message: EmailMessage, depth: int = 3) -> Iterator[EmailMessage]:
+    """The mails that were forwarded as an attachment, one in another too."""
+    for part in message.iter_attachments() if message.is_multipart() and depth else ():
+        inner = part.get_payload() if part.get_content_type() == "message/rfc822" else None
+        if isinstance(inner, list) and inner and isinstance(inner[0], EmailMessage):
+            yield inner[0]
+            yield from _attached_mails(inner[0], depth - 1)
+
+
+def _as_forward(message: EmailMessage) -> str:
+    """A forwarded mail as mail programs write one into the text."""
+    heads = (
+        f"{name}: {value}" for name in ("From", "Date", "Subject") if (value := str(message.get(name, "")))
+    )
+    return "\n".join(["---------- Forwarded message ---------", *heads, "", _body(message)])
 
 
 def _body(message: EmailMessage) -> str:
@@ -152,6 +204,10 @@ def thread_records(mails: Iterable[Mail]) -> Iterator[ReadResult]:
         for key in [*keys, *([f"subject {subject}"] if subject else [])]:
             home.setdefault(key, at)
     for thread in threads:
+        for mail in thread:
+            if mail.attachments:
+                message = f"has attachments that are not read: {', '.join(mail.attachments[:5])}"
+                yield Problem(mail.place, message, is_kept=True, unit="mail", rule="attachments not read")
         yield _record(thread)
 
 
