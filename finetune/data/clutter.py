@@ -16,6 +16,11 @@ _ATTRIBUTION = re.compile(
     rf"(?:\b|(?<=[>\s]))(?:{_WROTE})\s*[:：][ \t]*$",
     re.MULTILINE,
 )
+_DATED = re.compile(
+    r"^(?=[^\n]*\b\d{1,2}[:.]\d{2}\b)(?!>)[^\n]{0,200}[<(][^<>()\s]{1,64}@[^<>()\s]{1,200}[>)][^\n]{0,120}[:：][ \t]*$(?=\n+>)",
+    re.MULTILINE,
+)
+"""A line with a time and an address that ends with a colon, above quoted lines: an attribution in any language."""
 _EXACT = re.compile(r"[\w.+-]+@[\w.-]+|\b\d{1,2}[:.h]\d{2}\b|\b(?:19|20)\d\d\b")
 _ORIGINAL = re.compile(
     r"^[ \t]*(?:[-_]{2,}\s*(?:original (?:message|appointment)|ursprüngliche nachricht|originalnachricht|message d'origine"
@@ -32,9 +37,18 @@ FORWARDED = re.compile(
 _HEADER_NAMES = (
     r"Sent|Gesendet|Envoyé|Enviado(?: el| em)?|Inviato|Verzonden|Date|Datum|Fecha|Data|To|An|À|Para|A|Aan|Cc|Bcc|Kopie|Subject"
     r"|Betreff|Objet|Asunto|Assunto|Oggetto|Onderwerp|Reply-To|送信日時|宛先|件名"
+    r"|Skickat|Sendt|Wysłano|Odesláno|Отправлено|Дата|Gönderildi|Tarih|发送时间|寄件日期|보낸 날짜|Lähetetty|Elküldve|Poslano|Trimis"
+    r"|Till|Til|Do|Komu|Кому|Kime|收件人|收件者|받는 사람|Vastaanottaja|Címzett|Către|Kopia|Kopi|Kopio|DW|Копия|Bilgi|抄送|副本"
+    r"|Ämne|Emne|Temat|Předmět|Predmet|Тема|Konu|主题|主旨|제목|Aihe|Tárgy|Subiect|Zadeva"
 )
+_SENT = re.compile(
+    r"^[ \t]*\*?(?:Sent|Gesendet|Envoyé|Enviado(?: el| em)?|Inviato|Verzonden|Date|Datum|Fecha|Data|送信日時|Skickat|Sendt|Wysłano|Odesláno"
+    r"|Отправлено|Дата|Gönderildi|Tarih|发送时间|寄件日期|보낸 날짜|Lähetetty|Elküldve|Poslano|Trimis)\s*[:：]",
+    re.MULTILINE,
+)
+_MORE_FIELDS = re.compile(r"[A-Z][\w-]{1,30}:[ \t]*\S")
 _OUTLOOK = re.compile(
-    rf"^(?:_{{20,}}[ \t]*\n+)?[ \t]*\*?(?:From|Von|De|Da|Van|差出人)\s*[:：]\*? ?[^\n]+\n"
+    rf"^(?:_{{20,}}[ \t]*\n+)?[ \t]*\*?(?:From|Von|De|Da|Van|差出人|Från|Fra|Od|От|Kimden|发件人|寄件者|보낸 사람|Lähettäjä|Feladó|De la)\s*[:：]\*? ?[^\n]+\n"
     rf"(?:[ \t]*\*?(?:{_HEADER_NAMES})\s*[:：]\*? ?[^\n]*\n?){{2,}}",
     re.MULTILINE,
 )
@@ -61,8 +75,11 @@ _SIGN_OFF = re.compile(
     r"|mfg|lg|vg|(?:bien )?cordialement|bien à vous|merci(?: d'avance| beaucoup)?|salutations(?: distinguées)?"
     r"|(?:un )?(?:cordial )?saludos?(?: cordial(?:es)?)?|muchas gracias|gracias|cordiali saluti|distinti saluti|grazie(?: mille)?|saluti"
     r"|met vriendelijke groet(?:en)?|groet(?:en|jes)?|mvg|bedankt|atenciosamente|obrigad[oa]|cumprimentos|abraços"
-    r"|pozdrawiam|med vänliga hälsningar|mvh|よろしくお願いします|よろしくお願いいたします)"
-    r"(?:,? (?:and )?(?:best |kind )?(?:regards|wishes))?[ \t]*[,.!]?[ \t]*$",
+    r"|(?:serdecznie )?pozdrawiam(?: serdecznie)?|z poważaniem|z pozdrowieniami|(?:med )?vänlig(?:a)? hälsning(?:ar)?|hälsningar|mvh"
+    r"|(?:med )?(?:vennlig|venlig|kærlig) hilsen|(?:mange )?hilsen|(?:ystävällisin )?terveisin|s pozdravem|hezký den|üdvözlettel"
+    r"|saygılarımla|iyi çalışmalar|с уважением|с наилучшими пожеланиями|cu respect|br|kr|rgds|kind rgds|此致|敬礼|祝好|감사합니다"
+    r"|よろしくお願いします|よろしくお願いいたします)"
+    r"(?:,? ?(?:(?:and|&|\+) )?(?:best|kind|warm)?(?: ?(?:regards|wishes))?)?[ \t]*[,.!，]?[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
 _NAME = re.compile(rf"(?:[-–—~*] ?)?[^\W\d_][\w.'’-]*(?: [^\W\d_][\w.'’-]*){{0,{NAME_WORDS - 1}}}")
@@ -92,21 +109,37 @@ _OUTPUT = re.compile(
 def without_history(text: str) -> str:
     """The message without the older messages quoted in it; whole where what is left would not say anything."""
     forward = FORWARDED.search(text)
-    first = min(
-        (match.start() for mark in (_ORIGINAL, _OUTLOOK) if (match := mark.search(text))), default=None
-    )
+    heads = (match for match in (_ORIGINAL.search(text), _outlook_head(text)) if match)
+    first = min((match.start() for match in heads), default=None)
     is_reply = first is not None and not (forward and forward.start() <= first)
     cut = first if is_reply and says_something(text[:first]) else None
     rest = text[:cut]
-    match = _ATTRIBUTION.search(rest)
+    matches = [match for mark in (_ATTRIBUTION, _DATED) if (match := mark.search(rest))]
+    match = min(matches, key=lambda match: match.start(), default=None)
     if match and not (forward and forward.start() < match.start()):
         after = rest[match.end() :].strip("\n")
         is_quoted = after.lstrip().startswith(">")
         own = _below(after) if is_quoted else ""
         left = f"{rest[: match.start()].rstrip()}\n\n{own}"
-        if (is_quoted or not after.strip() or _EXACT.search(match[0])) and says_something(left):
+        is_history = is_quoted or not after.strip() or (_EXACT.search(match[0]) and not _is_output(after))
+        if is_history and says_something(left):
             rest = left
     return _if_cut(_strip_quotes(rest), text)
+
+
+def _outlook_head(text: str) -> re.Match[str] | None:
+    """The head that Outlook puts above an older mail: with a day or an address, and no field of another kind below it."""
+    for match in _OUTLOOK.finditer(text):
+        is_dated = _SENT.search(match[0]) is not None
+        if (is_dated or "@" in match[0]) and not _MORE_FIELDS.match(text, match.end()):
+            return match
+    return None
+
+
+def _is_output(text: str) -> bool:
+    """Whether at least a quarter of the lines are what a program printed."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    return 4 * sum(bool(_OUTPUT.search(line.lstrip("> "))) for line in lines) >= len(lines) > 0
 
 
 def says_something(text: str, least: int = LEAST_WORDS) -> bool:
@@ -125,7 +158,7 @@ def without_signature(text: str, keep_greeting: bool = False) -> str:
     closing is part of the voice to learn, the name is not.
     """
     rest = text
-    if FORWARDED.search(text) or _OUTLOOK.search(text):
+    if FORWARDED.search(text) or _outlook_head(text):
         return text  # the mail below it has its own signature, and its words come after
     for mark in (_LEGAL, _DEVICE):
         if (match := mark.search(rest)) and _ends_there(rest[match.end() :]):
@@ -138,13 +171,36 @@ def without_signature(text: str, keep_greeting: bool = False) -> str:
         if match.start() and _is_signature(below):
             rest = rest[: match.end() if keep_greeting else match.start()]
             break
-    return _if_cut(rest, text)
+    return _if_cut(_without_contacts(rest), text)
+
+
+_CONTACT = re.compile(
+    r"^\W*(?:t|tel|telefon|phone|m|mob(?:il|ile)?|handy|fax?|e|e-?mail|w|web)\b\.?\s*:?\s*[+(\dw]|(?<!\S)\+\d[\d ()/.-]{6,}|\bwww\.|<?\S+@\S+\.\w+>?\s*$"
+    r"|^\W*(?:e|e-?mail|mail)\s*:\s*\S+@",
+    re.IGNORECASE,
+)
+
+
+def _without_contacts(text: str) -> str:
+    """Without a last block that is a name with ways to reach it, where no sign-off stands above: a card, no message."""
+    above, gap, block = text.rstrip().rpartition("\n\n")
+    lines = [line.strip() for line in block.split("\n") if line.strip()]
+    if not gap or len(lines) < 2 or above.rstrip().endswith((":", "：")) or not says_something(above):
+        return text
+    is_card = _is_signature(lines) and " " in _first_part(lines[0]) and any(map(_CONTACT.search, lines[1:]))
+    return above if is_card else text
 
 
 def _ends_there(below: str) -> bool:
     """Whether what follows a device line or notice can be no message: a few lines, none a question or a request."""
     lines = [line for line in below.strip().split("\n") if line.strip()]
     return len(lines) <= SIGNATURE_LINES and not any(_is_request(line) for line in lines)
+
+
+_CODE = re.compile(
+    r"^\W*(?:select|insert|update|delete|create|alter|sudo|git|import|def|class|return)\b|[{};]\s*$|\w\s*=\s*[\w'\"]",
+    re.IGNORECASE,
+)
 
 
 def _is_request(line: str) -> bool:
@@ -157,7 +213,7 @@ def _is_request(line: str) -> bool:
 def _looks_like_signature(below: str) -> bool:
     """Whether short lines that are no sentences stand below the dashes."""
     lines = [line.strip() for line in below.split("\n") if line.strip()]
-    if len(lines) > 2 * SIGNATURE_LINES or any(_is_request(line) for line in lines):
+    if len(lines) > 2 * SIGNATURE_LINES or any(_is_request(line) or _CODE.search(line) for line in lines):
         return False
     notice = next((at for at, line in enumerate(lines) if _LEGAL.match(line)), len(lines))
     return all(len(line) <= 100 and len(line.split()) <= 10 for line in lines[:notice])
@@ -231,7 +287,10 @@ def _strip_quotes(text: str) -> str:
     quotes = [line for line in lines if line.lstrip().startswith(">") and not line.lstrip().startswith(">>>")]
     if len(quotes) < 2 or 2 * len(quotes) <= len(lines):
         return text
-    if 4 * sum(bool(_OUTPUT.search(line.lstrip("> "))) for line in quotes) >= len(quotes):
+    if _is_output("\n".join(quotes)):
+        return text
+    before = text.split(quotes[0], 1)[0].rstrip()
+    if before.endswith((":", "：")):  # they are announced, as output is
         return text
     own = "\n".join(line for line in text.split("\n") if not line.lstrip().startswith(">"))
     return own if says_something(own, QUOTE_WORDS) else text
@@ -239,11 +298,18 @@ def _strip_quotes(text: str) -> str:
 
 def _is_signature(lines: list[str]) -> bool:
     """A name in capitals first, then short lines that are no sentences."""
-    if not lines or len(lines) > SIGNATURE_LINES or not _NAME.fullmatch(lines[0].rstrip(",.")):
+    name = _first_part(lines[0]) if lines else ""
+    if not lines or len(lines) > SIGNATURE_LINES or not _NAME.fullmatch(name):
         return False
-    words = [word for word in lines[0].split() if len(word) > 3]
+    title = re.sub(r"\S*[@.]\S*", " ", lines[0][len(name) :])
+    words = [word for word in [*name.split(), *re.findall(r"[^\W\d_]+", title)] if len(word) > 3]
     if any(word[0].islower() for word in words):
         return False
     return not any(_is_request(line) for line in lines) and all(
         len(line) <= 80 and len(line.split()) <= 10 and not line.endswith(("?", "!")) for line in lines[1:]
     )
+
+
+def _first_part(line: str) -> str:
+    """The name in a line that goes on with a title or a company: `Ada Brook | Operations`, `Ada Brook, Acme`."""
+    return re.split(r"\s*[,|·•]\s*|\s+[-–—]\s+", line.strip(" ,."))[0].rstrip(",.")

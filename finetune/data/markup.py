@@ -73,6 +73,33 @@ _ENTITY = re.compile(
 )
 
 
+_CITED = re.compile(
+    r"<blockquote\b(?P<rest>[^<>]{0,500})>(?P<inner>(?:(?!</?blockquote\b).){0,200000})</blockquote\s*>",
+    re.I | re.S,
+)
+_IS_CITED = re.compile(r"type\s*=\s*[\"']?cite|class\s*=\s*[\"'][^\"']*(?:quote|cite)", re.I)
+MOST_LEVELS = 20  # of quotes in quotes
+
+
+def _with_marks(text: str) -> str:
+    """Mail that is quoted in HTML as it is quoted in text, each line behind `> `."""
+    for _ in range(MOST_LEVELS):
+        new = _CITED.sub(_as_quote, text)
+        if new == text:
+            return text
+        text = new
+    return text
+
+
+def _as_quote(match: re.Match[str]) -> str:
+    inner = match["inner"].strip()
+    if not _IS_CITED.search(match["rest"]):
+        return f"<div>{inner}</div>"
+    lines = html.unescape(_TAG.sub(_as_text, _SILENT.sub("", inner))).strip().split("\n")
+    quoted = "<br>".join(f"&gt; {html.escape(line.strip(), quote=False)}" for line in lines if line.strip())
+    return f"<br>{quoted}<br>"
+
+
 def plain(text: str) -> str:
     """HTML as text with its line breaks; text that merely mentions tags, and what stands in code, stays as it is."""
     if "<" not in text and "&" not in text:
@@ -86,7 +113,7 @@ def plain(text: str) -> str:
         return f"\0{len(codes) - 1}\0"
 
     rest = _FENCE.sub(keep, text)
-    rest = _SILENT.sub("", rest)
+    rest = _with_marks(_SILENT.sub("", rest))
     rest = html.unescape(_TAG.sub(_as_text, rest))
     if text.lstrip().startswith("<"):  # a page's blanks mean nothing; in a message they may be code's
         lines = (

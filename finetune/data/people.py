@@ -75,6 +75,14 @@ _STATED = (
         re.M,
     ),
 )
+_SIGNS = (
+    ("ame is", "ame's", "ame ist", "ch hei", "m'appelle", "nom est", "llamo", "nombre es", "chiamo", "nome è", "k heet", "naam is",
+     "nome é", "hamo-me", "g heter", "azywam się"),
+    ("Mr", "Ms", "Mx", "Dr", "Prof", "Herr", "Frau", "Mme", "Monsieur", "Madame", "Señor", "Sr", "Signor", "Dhr", "Mevr", "Pan"),
+    ("his is ", "ier ist ", "ci "),
+    ("",),
+)  # fmt: skip
+"""What a text must hold for the pattern at the same place to match: looked for much faster."""
 _NOBODY = re.compile(
     r"(?:Support|Team|Sir|Madam|All|There|Everyone|Folks|Customer|Service|Help|Desk|Colleagues?|Kolleg\w*|Friends?|Hiring|Community|Admins?"
     r"|Tous|Todos|Tutti|Zusammen|Again|World|Sales|Billing|Acme|IT|HR)\b"
@@ -87,7 +95,7 @@ class People:
     def __init__(self, rows: Sequence[Ticket]) -> None:
         lower: Counter[str] = Counter()
         names: set[str] = set()
-        for number, row in enumerate(rows, 1):
+        for number, row in enumerate(rows if any(row.names for row in rows) else (), 1):
             lower.update({word for word in _WORD.findall(row.text) if word[0].islower()})
             names.update(row.names)
             if len(lower) > MOST_WORDS:  # rare ones go: they cannot become common but by a tenth of the share
@@ -105,14 +113,14 @@ class People:
 
     def spans(self, text: str, own: Sequence[str]) -> Iterable[Span]:
         """Where people are named: introduced by words, full names of anyone, words of the row's own people."""
-        for pattern in _STATED:
-            for match in pattern.finditer(text):
+        for pattern, signs in zip(_STATED, _SIGNS, strict=True):
+            for match in pattern.finditer(text) if any(sign in text for sign in signs) else ():
                 if not _NOBODY.match(match[1]):
                     yield Span(*match.span(1), "NAME")
-        words = list(_WORD.finditer(text))
+        single = {word for name in own for word in name_words(name) if len(word) >= SHORTEST_NAME}
+        words = list(_WORD.finditer(text)) if single or self._full else []
         if self._full:
             yield from self._full_names(words)
-        single = {word for name in own for word in name_words(name) if len(word) >= SHORTEST_NAME}
         for at, match in enumerate(words):
             word = match[0].removesuffix("'s").removesuffix("’s")
             if word.casefold() in single and not word[0].islower() and self._is_name(words, at, text):

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from finetune.data.secrets import Span
+from finetune.data.stretches import Near, longest_word
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
@@ -50,19 +51,28 @@ _CALL = re.compile(
     re.I,
 )
 _NOT_CALL = re.compile(
-    r"\b(?:order|invoice|step|index|room|error|version|ticket|case|id|port|line|page|code|article|item|sku|model|part|serial|row|issue|tracking"
+    r"\b(?:order|invoice|step|index|room|chapters?|sections?|kapitel|batch|lot|charge|seats?|error|version|ticket|case|id|port|line|page|code|article|item|sku|model|part|serial|row|issue|tracking"
     r"|customer|account|epoch|timestamp|build|zip|plz|postcode|isbn|ean|order number|bestellnummer|kundennummer)\b[^\d\n]{0,12}$",
     re.I,
 )
 _EDGE = r"(?<![\w/#=&?%])(?<!\d[.:,-])(?<!-)(?<!\.)"
 _END = r"(?![\w]|[.,:/-]\d|-[A-Za-z])"
-_INTERNATIONAL = re.compile(rf"(?<![\w/#=&?%.])(?:\+|00(?=[1-9]))\d(?:[ ()./-]{{0,3}}\d){{6,14}}{_END}")
-_GROUPED = (
-    re.compile(rf"{_EDGE}\(?0\d{{1,5}}\)?(?:[ /.-]{{1,3}}\d{{2,8}}){{1,5}}{_END}"),
-    re.compile(rf"{_EDGE}(?:1[ .-])?\(?[2-9]\d{{2}}\)?[ .-]{{1,2}}\d{{3}}[ .-]\d{{4}}{_END}"),
-    re.compile(rf"{_EDGE}\([1-9]\d\) ?9?\d{{4}}[- ]\d{{4}}{_END}"),
+_DIGITS, _ONE_DIGIT = re.compile(r"\d+"), re.compile(r"\d")
+_INTERNATIONAL = Near(
+    re.compile(rf"(?<![\w/#=&?%.])(?:\+|00(?=[1-9]))\d(?:[ ()./-]{{0,3}}\d){{6,14}}{_END}"),
+    re.compile(r"\+\d|00[1-9]"),
+    0,
+    70,
 )
-_LOOSE = re.compile(rf"{_EDGE}\(?\d(?:[ ()./-]{{0,2}}\d){{5,13}}{_END}")
+_GROUPED = tuple(
+    Near(re.compile(pattern), _DIGITS, 5, 60)
+    for pattern in (
+        rf"{_EDGE}\(?0\d{{1,5}}\)?(?:[ /.-]{{1,3}}\d{{2,8}}){{1,5}}{_END}",
+        rf"{_EDGE}(?:1[ .-])?\(?[2-9]\d{{2}}\)?[ .-]{{1,2}}\d{{3}}[ .-]\d{{4}}{_END}",
+        rf"{_EDGE}\([1-9]\d\) ?9?\d{{4}}[- ]\d{{4}}{_END}",
+    )
+)
+_LOOSE = Near(re.compile(rf"{_EDGE}\(?\d(?:[ ()./-]{{0,2}}\d){{5,13}}{_END}"), _DIGITS, 5, 60)
 _DATE = re.compile(
     r"(?:19|20)\d\d[-/.]?[01]\d[-/.]?[0-3]\d(?:\D.*)?|[0-3]?\d[./-][01]?\d[./-](?:19|20)?\d\d(?:\D.*)?", re.S
 )
@@ -121,7 +131,7 @@ def _is_valid(text: str) -> bool:
     return any(number is not None and phonenumbers.is_valid_number(number) for number in numbers)
 
 
-_CARD = re.compile(r"(?<![\w.,/#=-])\d(?:[ -]?\d){12,18}(?![\w]|[.,]\d|-\w)")
+_CARD = Near(re.compile(r"(?<![\w.,/#=-])\d(?:[ -]?\d){12,18}(?![\w]|[.,]\d|-\w)"), _DIGITS, 5, 60)
 _ISSUER = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2(?:2[2-9]|[3-6]\d|7[01])\d{13}|3[47]\d{13}|6(?:011|5\d\d|4[4-9]\d)\d{12}"
     r"|3(?:0[0-5]|[68]\d)\d{11}|35\d{14}|62\d{14,17}|(?:5[06-9]|6\d)\d{10,17}"
@@ -139,7 +149,12 @@ def card_spans(text: str) -> Iterator[Span]:
             yield Span(*match.span(), "CARD")
 
 
-_IBAN = re.compile(r"(?<![\w])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]{1,4}){3,9}")
+_IBAN = Near(
+    re.compile(r"(?<![\w])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]{1,4}){3,9}"),
+    re.compile(r"[A-Za-z]{2}\d{2}"),
+    0,
+    60,
+)
 
 
 def iban_spans(text: str) -> Iterator[Span]:
@@ -155,9 +170,17 @@ def iban_spans(text: str) -> Iterator[Span]:
             value = value[: max(value.rfind(" "), value.rfind("-"), 0)]
 
 
-_IPV4 = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?:/\d{1,2})?(?![\w-]|\.\d)")
-_IPV6 = re.compile(
-    r"(?<![\w:.])(?=[0-9a-fA-F:]*\d)[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}(?:%\w+)?(?![\w:])"
+_IPV4 = Near(
+    re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?:/\d{1,2})?(?![\w-]|\.\d)"),
+    re.compile(r"\d\.\d"),
+    0,
+    0,
+)
+_IPV6 = Near(
+    re.compile(r"(?<![\w:.])(?=[0-9a-fA-F:]*\d)[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}(?:%\w+)?(?![\w:])"),
+    re.compile(r":[0-9a-fA-F]{0,4}:"),
+    0,
+    0,
 )
 _HOST_WORDS = re.compile(
     r"\b(?:ip(?:v4)?(?:[ -]?adress?e?|s)?|hosts?|servers?|address|adresse|gateway|dns|ping|proxy|router|subnet|firewall|peer|client|connect(?:ed|ing)?|login"
@@ -204,14 +227,28 @@ def ip_spans(text: str) -> Iterator[Span]:
         yield Span(*match.span(), "IP")
 
 
-_EMAIL = re.compile(r"(?<![\w.+%/-])[\w.+%'’-]{1,64}@(?:[\w-]{1,63}\.)+[^\W\d_][\w-]{1,30}", re.UNICODE)
+_EMAIL = Near(
+    re.compile(r"(?<![\w.+%/-])[\w.+%'’-]{1,64}@(?:[\w-]{1,63}\.)+[^\W\d_][\w-]{1,30}"),
+    re.compile("@"),
+    0,
+    0,
+)
 _FILES = frozenset(
     "png jpg jpeg gif svg webp js ts css py json xml html txt md csv pdf zip dll exe so lock yml yaml map tgz jar".split()  # noqa: SIM905
 )
-_SPELLED = re.compile(
-    r"(?<![\w.+-])[\w.+-]{1,64}\s{0,2}(?:[\[({<]\s?(?:at|@|ät|arroba|chez|a)\s?[\])}>]|\s(?:at|AT|arroba)\s(?=[\w-]+\s(?:dot|DOT|punkt|punto|point)\s))\s{0,2}"
-    r"[\w-]{1,63}(?:\s{0,2}(?:[\[({<]\s?(?:dot|punkt|point|punto|ponto|\.)\s?[\])}>]|\.|\s(?:dot|DOT|punkt|punto|point)\s)\s{0,2}[\w-]{2,63}){1,4}",
-    re.IGNORECASE,
+_AT = (
+    r"[\[({<]\s?(?:at|@|ät|arroba|chez|a)\s?[\])}>]"
+    r"|\s(?:at|AT|arroba)\s(?=[\w-]+\s(?:dot|DOT|punkt|punto|point)\s)"
+)
+_SPELLED = Near(
+    re.compile(
+        rf"(?<![\w.+-])[\w.+-]{{1,64}}\s{{0,2}}(?:{_AT})\s{{0,2}}"
+        r"[\w-]{1,63}(?:\s{0,2}(?:[\[({<]\s?(?:dot|punkt|point|punto|ponto|\.)\s?[\])}>]|\.|\s(?:dot|DOT|punkt|punto|point)\s)\s{0,2}[\w-]{2,63}){1,4}",
+        re.IGNORECASE,
+    ),
+    re.compile(_AT, re.IGNORECASE),
+    70,
+    330,
 )
 
 
@@ -225,10 +262,22 @@ def email_spans(text: str) -> Iterator[Span]:
         yield Span(*match.span(), "EMAIL")
 
 
-_SSN = re.compile(r"(?<![\w.-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-]|\.\d)")
-_WALLET = re.compile(
-    r"(?<!\w)(?:bc1[ac-hj-np-z02-9]{25,62}|0x[a-fA-F0-9]{40}|(?=[13]\w*[A-Z])(?=\w*[a-z])(?=\w*\d)[13][a-km-zA-HJ-NP-Z1-9]{25,34})(?!\w)"
+_SSN = Near(
+    re.compile(r"(?<![\w.-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-]|\.\d)"),
+    re.compile(r"\d-\d"),
+    0,
+    0,
 )
+_WALLET = Near(
+    re.compile(
+        r"(?<!\w)(?:bc1[ac-hj-np-z02-9]{25,62}|0x[a-fA-F0-9]{40}"
+        r"|(?=[13]\w*[A-Z])(?=\w*[a-z])(?=\w*\d)[13][a-km-zA-HJ-NP-Z1-9]{25,34})(?!\w)"
+    ),
+    re.compile(r"(?<!\w)\w{26}"),
+    0,
+    0,
+)
+LEAST_WALLET = 26  # characters
 _WORTH_A_LOOK = re.compile(r"@|\d|::|\b(?:at|arroba|ät)\b", re.IGNORECASE)
 
 
@@ -237,8 +286,9 @@ def personal_spans(text: str) -> list[Span]:
     if not _WORTH_A_LOOK.search(text):
         return []
     spans = [*email_spans(text), *ip_spans(text)]
-    if sum(map(str.isdigit, text)) > 5:
+    if len(_ONE_DIGIT.findall(text)) > 5:
         spans += [*card_spans(text), *iban_spans(text), *phone_spans(text)]
         spans += [Span(*match.span(), "SSN") for match in _SSN.finditer(text)]
-        spans += [Span(*match.span(), "WALLET") for match in _WALLET.finditer(text)]
+        if longest_word(text) >= LEAST_WALLET:
+            spans += [Span(*match.span(), "WALLET") for match in _WALLET.finditer(text)]
     return spans

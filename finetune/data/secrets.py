@@ -9,6 +9,9 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from finetune.data.key_forms import KEYS, is_random
+from finetune.data.stretches import Near, longest_word
+
 
 class Span(NamedTuple):
     """A stretch of a text to replace by <KIND>."""
@@ -18,14 +21,8 @@ class Span(NamedTuple):
     kind: str
 
 
-_KEYS = (
-    r"sk-(?:ant-|proj-|live-|svcacct-)?[A-Za-z0-9_-]{16,}|(?:sk|pk|rk|whsec)_(?:live_|test_)?[A-Za-z0-9]{10,}|gh[pousr]_[A-Za-z0-9]{20,}"
-    r"|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeprs]-[A-Za-z0-9-]{10,}|xapp-\d-[A-Za-z0-9-]{10,}|(?:AKIA|ASIA|AROA|AIDA)[0-9A-Z]{16}"
-    r"|AIza[\w-]{35}|ya29\.[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,}|hf_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{16,}|dop_v1_[a-f0-9]{32,}"
-    r"|shp(?:at|ss|ca)_[a-f0-9]{32}|key-[a-f0-9]{32}|AC[a-f0-9]{32}|EAACEdEose0cBA\w+|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"
-)
 _NAMES = (
-    r"pass(?:word|wd|code|phrase|wort)?|kennwort|pwd|pw|secret|token|(?:api|access|private|client|signing|encryption|auth|account|shared)"
+    r"pass(?:word|wd?|code|[ -]?phrase|wort)?|kennwort|pwd|pw|secret|token|(?:api|access|private|client|signing|encryption|auth|account|shared)"
     r"[ _.-]?(?:key|secret|token)|credentials?|mot[ _]de[ _]passe|mdp|contraseña|contrasena|clave|senha|wachtwoord|hasło|lösenord|parola"
     r"|zugangsdaten|パスワード|暗証番号|пароль|密码|비밀번호"
 )
@@ -36,10 +33,21 @@ _NO_SECRET = frozenset(
     locked here there below above again email field error fehler manager vault santa ring policy strength rules""".split()  # noqa: SIM905
 )
 _VALUE = r"[\"'`“„«]?(?P<it>[^\s\"'`”“»,;<>{}()\[\]]{4,})"
+_DIGITS = re.compile(r"\d+")
+_LONG = re.compile(r"(?<![\w.-])[\w.-]{13,}")
+_KEYS = Near(re.compile(rf"(?<![\w-])(?P<it>{KEYS})(?![\w-])"), _LONG, 0, 0)
+LEAST_KEY, LEAST_RANDOM = 13, 31  # characters without a blank
 _SECRETS = (
-    re.compile(rf"(?<![\w-])(?P<it>{_KEYS})(?![\w-])"),
-    re.compile(r"(?P<it>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))", re.S),
-    re.compile(r"\b(?:Bearer|Basic|Token)\s+(?P<it>(?=[^\s]*\d)[A-Za-z0-9._~+/-]{16,}=*)", re.I),
+    re.compile(
+        r"(?P<it>-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z))",
+        re.S,
+    ),
+    Near(
+        re.compile(r"\b(?:Bearer|Basic|Token)\s+(?P<it>(?=[^\s]*\d)[A-Za-z0-9._~+/-]{16,}=*)", re.I),
+        re.compile(r"\b(?:bearer|basic|token)\s", re.I),
+        0,
+        20,
+    ),
     re.compile(r"(?P<it>https://hooks\.slack\.com/services/\S+)"),
     re.compile(r"://[^/\s:@]{0,100}:(?P<it>[^/\s@]{1,200})@"),
     re.compile(
@@ -47,17 +55,27 @@ _SECRETS = (
         r"(?P<it>(?=[^&\s#>\"']*\d|[^&\s#>\"']{20})[^&\s#>\"']{6,})",
         re.I,
     ),
-    re.compile(
-        r"https?://[^\s<>\"']{1,300}?/[\w-]*(?:reset|verify|confirm|activat|invit|magic|password|login|auth|unsubscribe|token|share)[\w-]*"
-        r"(?:/[\w-]{1,12})?/(?P<it>(?=[\w-]*\d)[\w-]{12,})",
-        re.I,
+    Near(
+        re.compile(
+            r"https?://[^\s<>\"']{1,300}?/[\w-]*(?:reset|verify|confirm|activat|invit|magic|password|login|auth|unsubscribe|token|share)[\w-]*"
+            r"(?:/[\w-]{1,12})?/(?P<it>(?=[\w-]*\d)[\w-]{12,})",
+            re.I,
+        ),
+        re.compile("://"),
+        5,
+        0,
     ),
-    re.compile(
-        r"\b(?:session(?:_?id)?|sid|sessid|csrf_?token|JSESSIONID|PHPSESSID|connect\.sid)=(?P<it>[\w%.+/-]{10,})",
-        re.I,
+    Near(
+        re.compile(
+            r"\b(?:session(?:_?id)?|sid|sessid|csrf_?token|JSESSIONID|PHPSESSID|connect\.sid)=(?P<it>[\w%.+/-]{10,})",
+            re.I,
+        ),
+        re.compile("="),
+        0,
+        0,
     ),
 )
-_CODES = re.compile(
+_CODE_WORDS = re.compile(
     r"\b(?:pin(?:[ -]?(?:code|number|nummer))?|code pin|geheimzahl|otp|tan|cv[vc]2?|one[- ]time (?:code|password|passcode)"
     r"|(?:verification|security|confirmation|2fa|login|access|unlock|sms) (?:code|pin)|bestätigungscode|sicherheitscode|einmalpasswort"
     r"|code de (?:vérification|sécurité)|código de (?:verificación|seguridad|verificação|segurança)|codice di (?:verifica|sicurezza)"
@@ -65,16 +83,24 @@ _CODES = re.compile(
     r"[\s:=：-]*(?:(?:is|was|ist|lautet|est|es|è|é|は|number|nr\.?)[\s:]*)?(?P<it>\d{3,8})(?![\w.,:%]?\d|\s*%)",
     re.I,
 )
-_ASSIGNED = re.compile(
+_ASSIGNMENTS = re.compile(
     rf"(?<![A-Za-z])(?P<name>(?:(?<![\w.])[\w.]{{1,40}}[_.-])?(?:{_NAMES})(?:[_-][\w.-]{{0,40}})?)[\"'`]?\s*(?P<sign>=>|:=|=|:|：)\s*{_VALUE}",
     re.I,
 )
-_SAID = re.compile(
+_SAYINGS = re.compile(
     rf"\b(?:{_NAMES})\b(?:\s+(?:for|für|pour|para|per|voor|to|zu[mr]?|of|de|del|von|van)\s+[^\s:=]+(?:\s+[^\s:=]+)?)?"
     rf"\s*(?:(?:is|was|ist|war|lautet|est|era|es|è|é|は|to)\s*[:=]?|:)\s*{_VALUE}",
     re.I,
 )
-_HEX = re.compile(r"(?<![\w/.-])(?P<it>(?=[a-f0-9]*\d)(?=[a-f0-9]*[a-f])[a-f0-9]{32,128})(?![\w-])")
+_HEX = Near(
+    re.compile(r"(?<![\w/.-])(?P<it>(?=[a-f0-9]*\d)(?=[a-f0-9]*[a-f])[a-f0-9]{32,128})(?![\w-])"),
+    re.compile(r"(?<![a-f0-9])[a-f0-9]{32}"),
+    0,
+    0,
+)
+_CODES = Near(_CODE_WORDS, _DIGITS, 90, 10)
+_ASSIGNED = Near(_ASSIGNMENTS, re.compile("[=:：]"), 110, 20)
+_SAID = Near(_SAYINGS, re.compile(r"[\d!@#$%^&*_~]+"), 220, 0)  # no value is one without such a mark
 _HASH_WORDS = re.compile(
     r"\b(?:commit|sha(?:-?\d+)?|hash|digest|checksum|md5|revision|rev|etag|build|blob|tree|merge|trace|request|correlation|fingerprint"
     r"|cherry[- ]?pick|bisect|head|tag|image|guid|uuid|prüfsumme)\b[^\n]{0,20}$",
@@ -88,21 +114,34 @@ _SECRET_WORDS = re.compile(
 
 def secret_spans(text: str) -> Iterator[Span]:
     """Secrets, as SECRET, and reference numbers, as ORDER_ID, where they stand."""
-    for pattern in (*_SECRETS, _CODES):
+    longest = longest_word(text)
+    for pattern in (*_SECRETS, _CODES, *((_KEYS,) if longest >= LEAST_KEY else ())):
         for match in pattern.finditer(text):
-            yield Span(*match.span("it"), "SECRET")
+            yield Span(match.start("it"), match.end("it"), "SECRET")
+    if longest >= LEAST_RANDOM:
+        yield from _word_spans(text)
     for match in _ASSIGNED.finditer(text):
         if _is_value(match["it"], is_code=match["sign"] != ":" or "_" in match["name"]):
             yield Span(*_trim(match), "SECRET")
     for match in _SAID.finditer(text):
         if _is_value(match["it"], is_code=False):
             yield Span(*_trim(match), "SECRET")
+    for match in _TOLD.finditer(text):
+        if re.search(r"\d", match["it"]) and re.search(r"[!@#$%^&*~]", match["it"][:-1]):
+            yield Span(*_trim(match), "SECRET")
+    yield from _reference_spans(text)
+
+
+def _word_spans(text: str) -> Iterator[Span]:
+    """Long words that only a generator writes, and those of hexadecimal digits that are no hash."""
+    for match in _RANDOM.finditer(text):
+        if is_random(match["it"]):
+            yield Span(*match.span("it"), "SECRET")
     for match in _HEX.finditer(text):
         before = text[max(0, match.start() - 40) : match.start()]
         is_hash = len(match["it"]) != 32 or _HASH_WORDS.search(before)
         if not is_hash or _SECRET_WORDS.search(before):
             yield Span(*match.span("it"), "SECRET")
-    yield from _reference_spans(text)
 
 
 def _trim(match: re.Match[str]) -> tuple[int, int]:
@@ -136,13 +175,23 @@ _THING = (
     r"|envío|expediente|encomenda|fatura|ordine|fattura|prenotazione|spedizione|pratica|ordernummer|factuur(?:nummer)?|bestelling|pakket"
     r"|klantnummer|zamówieni[ae]|faktur[ay]|注文番号|請求書番号|お客様番号|予約番号"
 )
-_REFERENCE = re.compile(
+_TOLD = Near(
+    re.compile(rf"\b(?:pass(?:wort|word|wd?)?|pwd?|kennwort|mdp|senha|contraseña)\s+{_VALUE}", re.I),
+    re.compile(r"[!@#$%^&*_~]"),
+    60,
+    0,
+)
+_RANDOM = Near(
+    re.compile(r"(?<![\w/+=.-])(?P<it>\w[\w-]{30,200})(?![\w/+-])"), re.compile(r"(?<![\w-])[\w-]{31}"), 0, 0
+)
+_NUMBERED = re.compile(
     rf"(?<![A-Za-z])(?:{_THING})s?(?![A-Za-z])(?:\s*(?:number|numbers|num\.?|no\.?|nr\.?|n[°ºo]\.?|id|numéro|número|numero|nummer|nº))?"
     r"\s*(?:is|was|ist|est|es|è|é|は|:|：|=|#)*\s*#?\s*"
     r"(?P<it>(?=[A-Z0-9/-]*\d[A-Z0-9/-]*\d[A-Z0-9/-]*\d)[A-Z0-9][A-Z0-9/-]{3,}[A-Z0-9])(?![\w.,:]*\d|\s*(?:rows?|units?|pieces?|items?|times"
     r"|lines|euros?|dollars?|eur|usd|gbp|km|kg|mb|gb|ms|stück|zeilen|users|customers|orders|tickets|characters|%|€|\$))",
     re.I,
 )
+_REFERENCE = Near(_NUMBERED, _DIGITS, 100, 60)
 _ANY_THING = re.compile(rf"(?<![A-Za-z])(?:{_THING})s?(?![A-Za-z])", re.IGNORECASE)
 _HASHED = re.compile(r"(?<![\w&/#])#(?P<it>\d{4,})\b(?![\w-])")
 _NO_ORDER = re.compile(

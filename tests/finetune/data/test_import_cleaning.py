@@ -206,3 +206,87 @@ def test_a_file_that_is_measured_has_the_rows_of_its_dataset(tmp_path: Path) -> 
     card = store.add(path, "all-sorts", "me", frozenset({"workspace"}), "")
     assert prepare(read_tickets(path))[0].digest == card.digest
     assert store.tickets(card.digest).columns == card.columns == {"text": "text", "label": "queue"}
+
+
+FOREIGN_HEADS = (
+    "Från: Ada Berg <a@x.example>\nSkickat: den 3 mars 2025 09:12\nTill: Hjälp\nÄmne: Fråga",
+    "Fra: Ada Berg <a@x.example>\nSendt: 3. marts 2025 09:12\nTil: Hjælp\nEmne: Spørgsmål",
+    "Od: Ada Berg <a@x.example>\nWysłano: poniedziałek, 3 marca 2025 09:12\nDo: Pomoc\nTemat: Pytanie",
+    "Od: Ada Berg <a@x.example>\nOdesláno: 3. března 2025 9:12\nKomu: Pomoc\nPředmět: Dotaz",
+    "От: Ада Берг <a@x.example>\nОтправлено: 3 марта 2025 г. 9:12\nКому: Помощь\nТема: Вопрос",
+    "Kimden: Ada Berg <a@x.example>\nGönderildi: 3 Mart 2025 09:12\nKime: Destek\nKonu: Soru",
+    "发件人: Ada Berg <a@x.example>\n发送时间: 2025年3月3日 9:12\n收件人: 帮助\n主题: 问题",
+    "Lähettäjä: Ada Berg <a@x.example>\nLähetetty: 3. maaliskuuta 2025 9.12\nVastaanottaja: Apu\nAihe: Kysymys",
+    "Feladó: Ada Berg <a@x.example>\nElküldve: 2025. március 3., hétfő 9:12\nCímzett: Segítség\nTárgy: Kérdés",
+)
+FOREIGN_ATTRIBUTIONS = (
+    "pon., 3 mar 2025 o 09:12 Ada Berg <a@x.example> napisał(a):",
+    "пн, 3 мар. 2025 г. в 09:12, Ada Berg <a@x.example>:",
+    "Ada Berg <a@x.example>, 3 Mar 2025 Pzt, 09:12 tarihinde şunu yazdı:",
+    "ma 3.3.2025 klo 9.12 Ada Berg (a@x.example) kirjoitti:",
+    "2025年3月3日(月) 9:12 Ada Berg <a@x.example>:",
+)
+
+
+@pytest.mark.parametrize("head", FOREIGN_HEADS)
+def test_heads_of_other_languages_are_heads(head: str) -> None:
+    """K04: below a request the older mail goes, below "FYI" it is the ticket."""
+    assert without_history(f"{COMPLAINT}\n\n{head}\n\nOld words.") == COMPLAINT
+    assert COMPLAINT in without_history(f"FYI\n\n{head}\n\n{COMPLAINT}")
+
+
+@pytest.mark.parametrize("line", FOREIGN_ATTRIBUTIONS)
+def test_a_line_with_time_and_address_is_an_attribution_in_any_language(line: str) -> None:
+    """K04: above quoted lines; above others it is words of the mail."""
+    assert without_history(f"{COMPLAINT}\n\n{line}\n> Old words.\n> And more.") == COMPLAINT
+    assert line in without_history(f"{COMPLAINT}\n\n{line}\nWhat does this line of the log mean?")
+
+
+OUTPUT = (
+    "-- \nSELECT id, name\nFROM users\nWHERE id = 7;",
+    "From: 10.0.0.1:5060\nTo: 10.0.0.9:5060\nDate: 2025-03-03\nCSeq: 102 INVITE\nSIP/2.0 503",
+    "On 2025-03-03 09:12:44 node-3 wrote:\nERROR disk full at /var/lib/gate\nERROR retry in 5 s",
+    "From: the door\nTo: the gate\nSubject: what the sign says\nis printed on the box",
+    "> 1 row in set\n> Query OK\n> Records: 0\nThat is all that I see.",
+    "$ curl -v https://x.example\n> GET / HTTP/1.1\n> Host: x.example\n< HTTP/1.1 502 Bad Gateway",
+)
+
+
+@pytest.mark.parametrize("output", OUTPUT)
+def test_logs_code_and_heads_of_protocols_are_no_clutter(output: str) -> None:
+    """K04: neither quoted history nor a signature."""
+    text = f"{COMPLAINT} This is what I get:\n\n{output}"
+    assert without_signature(without_history(text)) == text
+
+
+SIGNATURES = (
+    "Ada Brook | Operations Lead | Acme GmbH\nT +49 30 901820 | www.acme.example",
+    "Kind regards\n\nAda Brook, Operations Lead\nAcme GmbH, Kantstr. 1, 10623 Berlin\nTel.: +49 30 901820",
+    "Ada Brook\nOperations Lead\nAcme Ltd\nM: +44 7700 900123\nE: ada@acme.example",
+    *(
+        "Med vänlig hälsning\nAda Berg\nDriftchef",
+        "Z poważaniem\nAda Nowak\nKierownik",
+        "С уважением,\nАда Берг",
+    ),
+    *("Thanks & best,\nAda", "Saygılarımla,\nAda Yılmaz", "BR,\nAda Brook", "Terveisin\nAda Berg"),
+)
+
+
+@pytest.mark.parametrize("signature", SIGNATURES)
+def test_signatures_without_dashes_go(signature: str) -> None:
+    """By a sign-off of many languages, or as a last block of a name with ways to reach it."""
+    assert without_signature(f"{COMPLAINT}\n\n{signature}") == COMPLAINT
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "Please call her back:\n\nAda Brook\nTel. +49 30 901820",
+        "Thanks\nAda, Bo and I will wait until noon for the plumber",
+        "It should say:\n\nAda Brook\nada@acme.example",
+        "Best practice\nThe\nQueue",
+    ],
+)
+def test_what_only_looks_like_a_signature_stays(end: str) -> None:
+    """An address that the text announces, a sentence below thanks."""
+    assert without_signature(f"{COMPLAINT} {end}") == f"{COMPLAINT} {end}"

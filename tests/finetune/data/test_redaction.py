@@ -5,13 +5,19 @@ from __future__ import annotations
 import socket
 import time
 from collections import Counter
+from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from finetune.data import personal_numbers, secrets
 from finetune.data.personal_numbers import personal_spans
 from finetune.data.prepare import clean
 from finetune.data.redact import NOT_COVERED, WITH_NAME_MODELS, Find, Span, hide_spans, pseudonym, redact
 from finetune.data.secrets import secret_spans
+from finetune.data.stretches import Near
 from finetune.data.ticket import Ticket, Tickets
 
 FOUND = {
@@ -249,3 +255,71 @@ def test_names_never_reach_the_stored_rows(look: Find) -> None:
     """The deny-list serves redaction and is not in what is kept."""
     result = redact(only("hello there", names=("Maya Patel",)), look)
     assert "Maya" not in str(result.tickets.rows[0].to_json())
+
+
+def spell(letters: str, size: int) -> str:
+    """So many characters that no person writes: kinds in turn, the same each time."""
+    return "".join(letters[(7 * at * at + 3 * at + 1) % len(letters)] for at in range(size))
+
+
+MIXED, HEX, CAPITALS = "aB3cD4eF5gH6jK7mN8pQ9rS2tU", "0123456789abcdef", "ABCDEFGHJKLMNP23456789"
+MAKERS = {
+    "gsk_{}": (MIXED, 52), "xai-{}": (MIXED, 80), "pplx-{}": (MIXED, 48), "r8_{}": (MIXED, 37), "sbp_{}": (HEX, 40), "lin_api_{}": (MIXED, 40),
+    "ntn_{}": (MIXED, 46), "figd_{}": (MIXED, 40), "dapi{}": (HEX, 32), "dp.pt.{}": (MIXED, 43), "pscale_tkn_{}": (MIXED, 43),
+    "glsa_{}_abcdef12": (MIXED, 32), "NRAK-{}": (CAPITALS, 27), "sntrys_{}": (MIXED, 60), "tskey-auth-{}": (MIXED, 32), "hvs.{}": (MIXED, 90),
+    "lsv2_pt_{}_0123456789": (HEX, 32), "pcsk_{}": (MIXED, 60), "7123456789:AA{}": (MIXED, 33), "SK{}": (HEX, 32), "aB38Q~{}": (MIXED, 34),
+    "GOCSPX-{}": (MIXED, 28), "dckr_pat_{}": (MIXED, 27), "rubygems_{}": (HEX, 48), "ATBB{}": (MIXED, 28), "AGE-SECRET-KEY-1{}": (CAPITALS, 58),
+    "sq0csp-{}": (MIXED, 43), "glrt-{}": (MIXED, 20), "unknownmaker_{}": (MIXED, 40), "{}": (MIXED, 44),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", MAKERS)
+def test_keys_of_any_maker_go(form: str) -> None:
+    """By their forms, and those of an unknown maker by their letters."""
+    key = form.format(spell(*MAKERS[form]))
+    counts: Counter[str] = Counter()
+    text = hide_spans(
+        f"I sent {key} by mistake, number 7.", secret_spans(f"I sent {key} by mistake, number 7."), counts
+    )
+    assert text == "I sent <SECRET> by mistake, number 7."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sk-learn-pipeline-with-many-words fails",
+        "commit 0a1b2c3d4e5f60718293a4b5c6d7e8f901234567 broke it",
+        "AbstractSingletonProxyFactoryBeanGenerator2 is not found",
+        "deployment web-7d9f8b6c5d-x2k4q of image acme/web:v1.2.3-rc.1 restarts",
+        "uuid 123e4567-e89b-12d3-a456-426614174000 is unknown",
+        "https://x.example/docs/HowToInstallTheNewClientOnWindows11AndMacOS15",
+        "the password policy says 8 characters",
+    ],
+)
+def test_names_and_hashes_are_no_keys(text: str) -> None:
+    """Words in a row, hashes and images stay."""
+    assert not list(secret_spans(text))
+
+
+PIECES = st.sampled_from(
+    ["order number 4711-AB99", "tel. 030 901820-44", "+49 30 1234567", "a.b@c.example", "a [at] b [dot] example", "password: hunter2!x",
+     "token=abcdef123456", "10.0.0.1:80", "fe80::1", "DE89 3704 0044 0532 0130 00", "4111 1111 1111 1111", "my pin is 4711", "536-90-4399",
+     "and so on", "in May", "x" * 70, "\n", "a: b", "v1.2.3.4", "Bearer abcdefghij1234567890", "?sig=abcdefgh1234", "customer #12345", "の電話 0312345678"]
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(PIECES, max_size=14), st.sampled_from([" ", "  ", ", ", "\n", "; "]))
+def test_signs_find_what_a_look_at_every_letter_finds(pieces: list[str], gap: str) -> None:
+    """Passing over the parts of a text without a sign changes nothing."""
+    text = gap.join(pieces)
+    for module in (personal_numbers, secrets):
+        for near in _nears(module):
+            assert [match.span() for match in near.finditer(text)] == [
+                match.span() for match in near.pattern.finditer(text)
+            ]
+
+
+def _nears(module: ModuleType) -> Iterator[Near]:
+    for value in vars(module).values():
+        yield from (one for one in (value if isinstance(value, tuple) else (value,)) if isinstance(one, Near))
