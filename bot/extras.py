@@ -38,6 +38,7 @@ DOCUMENTS = (
     "striprtf",
     "orgparse",
     "python_calamine",
+    "olefile",
 )
 TRAIN = (
     "torch",

@@ -37,7 +37,7 @@ def add(
     sources: Annotated[list[str], typer.Argument(help="Files, folders or https addresses.")],
     channel: ChannelOption = None,
 ) -> None:
-    """Add documents: Markdown, MDX, HTML, PDF, DOCX, PPTX, ODT, RTF, EPUB, RST, Org, mail, text, CSV, a zip, or a Slack, Notion or Confluence export."""
+    """Add documents: Markdown, MDX, HTML, PDF, DOCX, PPTX, ODT, ODP, RTF, EPUB, RST, Org, mail (EML, MSG), text, CSV, XLSX, a zip, or a Slack, Notion or Confluence export."""
     from bot.factories import open_index
 
     with open_index(settings()) as index, progress_bar("indexing") as tell:

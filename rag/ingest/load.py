@@ -17,7 +17,7 @@ from rag.ingest.sandbox import Sandbox
 HINTS = {
     ".doc": "Save it as .docx", ".ppt": "Save it as .pptx", ".pages": "Export it as PDF",
     ".key": "Export it as PDF", ".xlsb": "Save it as .xlsx",
-    ".msg": "Save the message as .eml", ".mobi": "Save it as .epub", ".azw3": "Save it as .epub", ".adoc": "Export it as HTML",
+    ".mobi": "Save it as .epub", ".azw3": "Save it as .epub", ".adoc": "Export it as HTML",
     ".tex": "Export it as PDF", ".wpd": "Save it as .docx", ".json": "A Slack export stays packed as .zip; save other JSON as CSV or text",
 }  # fmt: skip
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 
-from tests.rag.documents import docx, light_document, pptx, zip_file
+from tests.outlook_message import compound_file, message
+from tests.rag.documents import columns_pdf, docx, light_document, pptx, zip_file
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "files"
 Make = Callable[[Path], object]
@@ -148,6 +149,31 @@ def mbox(path: Path) -> None:
         mail("a", "Badge reader", "Who resets the badge reader at the north gate?")
         + mail("b", "Lunch", "There is soup today in the canteen.")
         + mail("c", "Re: Badge reader", "Facilities resets it, call extension 4417 at the north gate.", "a")
+    )
+
+
+def msg(path: Path) -> None:
+    """A mail as Outlook saves it, with another one and a picture attached."""
+    inner = message(
+        subject="Alarm codes", body="The alarm code of the annex is changed on the fifth of each month."
+    )
+    attachments = {"codes.msg": inner, "plan.png": b"\x89PNG"}
+    words = "The key of the annex is kept by Yusuf in the porter's lodge, ask for it before six."
+    tree = message(attachments, subject="Keys of the annex", sender="Jo Park", body=words)
+    path.write_bytes(compound_file(tree))
+
+
+def spaced_pdf(path: Path) -> None:
+    """A price list without a line, as word processors set it with tabs."""
+    rows = [
+        ["Route", "Single fare", "Return fare"],
+        ["Bergen", "42 euros", "76 euros"],
+        ["Tromso", "88 euros", "149 euros"],
+    ]
+    path.write_bytes(
+        columns_pdf(
+            rows, "Fares of the night bus in 2026.", "Children under six travel free.", (160, 110, 90)
+        )
     )
 
 
@@ -342,6 +368,9 @@ KINDS = (
     Kind("bees2.epub", epub, "When is honey spun?", "second week of July"),
     Kind("moving.eml", eml, "When do the movers come?", "fourteenth of May"),
     Kind("moving2.eml", eml, "Where does the spare key of the warehouse hang?", "blue fire door"),
+    Kind("annex.msg", msg, "Who keeps the key of the annex?", "Yusuf"),
+    Kind("annex2.msg", msg, "When is the alarm code of the annex changed?", "fifth of each month"),
+    Kind("fares.pdf", spaced_pdf, "What is the return fare of the route Tromso?", "149 euros", "76"),
     Kind("team.mbox", mbox, "Who resets the badge reader at the north gate?", "4417"),
     Kind("policy.docx", docx, "When are refunds paid?", "fourteen days"),
     Kind("merged.docx", merged_docx, "What is the price of the Team plan with 10 seats?", "$35", "$20"),

@@ -34,6 +34,25 @@ def table_pdf(rows: list[list[str]], above: str, below: str, boxes: str = BOX, s
     return _pdf_of([" ".join([start, *words, *lines])], boxes)
 
 
+def columns_pdf(
+    rows: list[list[str]], above: str, below: str, widths: tuple[int, ...], gap: int = 16
+) -> bytes:
+    """A page with a line of text, cells that white space alone sets below one another, and a line of text.
+
+    `widths` are those of the columns in points, `gap` the height of a row. A cell with a line end stands on two lines.
+    """
+    words, y = [f"BT /F1 11 Tf 50 700 Td ({above}) Tj ET"], 670
+    for row in rows:
+        x = 50
+        for cell, width in zip(row, widths, strict=True):
+            for number, line in enumerate(cell.split("\n")):
+                words.append(f"BT /F1 10 Tf {x} {y - 11 * number} Td ({line}) Tj ET")
+            x += width
+        y -= gap + 11 * max(cell.count("\n") for cell in row)
+    words.append(f"BT /F1 11 Tf 50 {y - 30} Td ({below}) Tj ET")
+    return _pdf_of([" ".join(words)])
+
+
 def pdf(pages: list[str]) -> bytes:
     """A PDF with one line of text (or none) per page."""
     return _pdf_of(

@@ -22,12 +22,20 @@ _HIDDEN = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?:[a-z%]*\s*(?:;|$))", re.I
 )
 _OPENED = re.compile(
-    r"accordion|collaps|faq|answer|panel|toggle|expand|disclosure|\btabs?\b|tab-|-tab|dropdown|drawer|details"
+    r"accordion|collaps|faq|answer|panel|toggle|expand|disclosure|\btabs?\b|tabbed|tab-|-tab|dropdown|drawer|details"
     r"|spoiler|modal|popover|tooltip|more|step|slide|carousel",
     re.I,
 )
 _POINTS = ("aria-controls", "data-target", "data-bs-target", "data-toggle-target", "aria-owns", "for",
            "aria-describedby", "aria-details", "commandfor", "popovertarget")  # fmt: skip
+_TITLES = (
+    "summary",
+    "heading",
+    "header",
+    "label",
+    "question",
+    "title",
+)  # attributes of a site's own elements
 _OPENS = ("aria-expanded", "aria-controls", "data-toggle", "data-bs-toggle", "data-target", "data-bs-target")
 
 
@@ -71,6 +79,8 @@ def clean(soup: Element) -> LeftOut:
     for comment in soup.find_all(string=lambda string: isinstance(string, Comment)):
         left_out.unseen.append(" ".join(comment.split()))
         comment.extract()
+    for element in soup.find_all("template", attrs={"shadowrootmode": True}):
+        element.unwrap()  # a part of the page that its component shows
     for element in soup(SILENT):
         element.decompose()
     for element in soup("noscript"):
@@ -89,6 +99,7 @@ def clean(soup: Element) -> LeftOut:
     _drop_hidden(soup, left_out)
     _drop_menus(soup, left_out)
     _head_tabs(soup)
+    _head_components(soup)
     _head_panels(soup, left_out)
     _join_terms(soup)
     for item in soup("li"):
@@ -230,6 +241,27 @@ def _head_tabs(soup: Element) -> None:
             heading["data-made"] = "yes"
             panel.insert(0, heading)
             tab.decompose()
+
+
+def _head_components(soup: Element) -> None:
+    """What a site's own element says of its panel by an attribute (`<sl-details summary="...">`) becomes its heading."""
+    levels = [int(heading.name[1]) for heading in soup.find_all(HEADINGS)]
+    level = min(min(levels, default=1) + 1, DEEPEST)
+    for tag in soup.find_all(re.compile("-")):
+        name = next((name for name in _TITLES if str(tag.get(name) or "").strip()), None)
+        if name is not None and any(str(words).strip() for words in tag.find_all(string=True)):
+            heading = soup.new_tag(f"h{level}", string=" ".join(str(tag[name]).split()))
+            heading["data-made"] = "yes"
+            tag.insert(0, heading)
+    for row in soup.find_all(lambda tag: len(tag.find_all("label", recursive=False)) > 1):
+        labels, after = row.find_all("label", recursive=False), row.find_next_sibling()
+        panels = [one for one in after.children if getattr(one, "name", None)] if after is not None else []
+        if len(panels) == len(labels) and any(_OPENED.search(name) for name in _names(row)):
+            for label, panel in zip(labels, panels, strict=True):
+                heading = soup.new_tag(f"h{level}", string=" ".join(label.get_text(" ").split()))
+                heading["data-made"] = "yes"
+                panel.insert(0, heading)
+            row.decompose()
 
 
 def _close_section(soup: Element, whole: Element, base: Element) -> None:

@@ -70,10 +70,11 @@ def _grid(rows: list[Element]) -> tuple[Grid, int, list[int]]:
         still_header = still_header and bool(cells) and (in_head or all(cell.name == "th" for cell in cells))
         header_rows += still_header
         x = 0
+        rest = _rows_left(rows, y)
         for cell in cells:
             while (y, x) in grid:
                 x += 1
-            high, wide = _span(cell, "rowspan", len(rows) - y), _span(cell, "colspan", MOST_SPAN)
+            high, wide = min(_span(cell, "rowspan", rest), rest), _span(cell, "colspan", MOST_SPAN)
             if len(cells) == 1 and x == 0 and high == 1:
                 alone[y] = wide
             text = _cell_text(cell)
@@ -88,6 +89,14 @@ def _grid(rows: list[Element]) -> tuple[Grid, int, list[int]]:
     full = [[grid.get((y, x), "") for x in range(width)] for y in range(len(rows))]
     groups = [y for y, wide in alone.items() if 1 < width <= wide]
     return _without_empty_columns(full), header_rows, groups
+
+
+def _rows_left(rows: list[Element], y: int) -> int:
+    """How many rows there are from this one to the end of its section: no cell reaches beyond that."""
+    end = y
+    while end < len(rows) and rows[end].parent is rows[y].parent:
+        end += 1
+    return end - y
 
 
 def _span(cell: Element, name: str, rest: int) -> int:
@@ -132,6 +141,8 @@ def _tables(soup: Element, caption: str, grid: Grid, header_rows: int, groups: l
         else:
             rows.append(grid[y])
     elements += _table(soup, caption, label, header, rows)
+    if label and not rows:  # a last line across the table heads nothing: it is a note
+        elements.append(soup.new_tag("p", string=label))
     return elements or _table(soup, caption, "", header, [[""] * width])
 
 

@@ -1,4 +1,4 @@
-"""PDF to Markdown with Chrome's own reader (pdfium): one section per page, lines joined to paragraphs, ruled tables as rows."""
+"""PDF to Markdown with Chrome's own reader (pdfium): one section per page, lines joined to paragraphs, tables as rows."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def _page_text(document: Any, number: int, finder: TableFinder) -> str:
             is_turned = page.get_rotation() != 0  # then its place on the sheet is another
             parts: list[str] = []
             edge: float | None = None  # down to which the page is read
-            tables = finder.tables(page, number)
+            line_tables = finder.tables(page, number)
+            by_space = [] if is_turned else finder.columns(text_page, high - low, line_tables)
+            tables = sorted([*line_tables, *by_space], key=lambda table: table.top)
             wide = [one for one in tables if one.is_wide and not is_turned]
             for table in wide:
                 top, bottom = high - low - table.top, high - low - table.bottom

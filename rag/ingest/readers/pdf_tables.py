@@ -1,7 +1,6 @@
-"""Tables with ruled lines on a PDF's pages, as Markdown, by pdfplumber; where each stands on its page.
+"""Tables on a PDF's pages, as Markdown: ruled ones by pdfplumber, those set by white space by `pdf_columns`; where each stands.
 
-Covers tables whose cells have lines around them, merged cells among them. Does not cover tables set by white space or by
-horizontal rules alone: those stay lines of text.
+Covers tables whose cells have lines around them, merged cells among them, and columns of short values below a header.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from rag.ingest.readers.pdf_columns import find_tables, page_rows, page_words
 
 LEAST_LINES, MOST_LINES = 5, 3_000  # of a page; fewer are no table, more are a drawing
 LEAST_FILLED = 0.5
@@ -53,6 +54,27 @@ class TableFinder:
         except Exception:  # the edge: pdfium reads damaged files that break pdfminer in many ways
             return []
         return sorted((one for one in candidates if one is not None), key=lambda one: one.top)
+
+    def columns(self, text_page: Any, height: float, line_tables: Sequence[PageTable]) -> list[PageTable]:
+        """The tables of a page that white space sets, beside its ruled ones; `height` is where the page's top stands."""
+        if self.last_page is not None or time.process_time() - self._start > CPU_SECONDS:
+            return []
+        rows = [
+            row
+            for row in page_rows(page_words(text_page))
+            if not any(
+                table.top < height - (row.top + row.bottom) / 2 < table.bottom for table in line_tables
+            )
+        ]
+        return [
+            PageTable(
+                height - table.top,
+                height - table.bottom,
+                _markdown([list(row) for row in table.rows], len(table.rows[0])),
+                True,
+            )
+            for table in find_tables(rows)
+        ]
 
     def _open(self) -> Sequence[Any]:
         """The file's pages; none where pdfminer cannot tell them, which is tried once."""

@@ -63,7 +63,7 @@ def read_slack(path: Path) -> Iterator[Text]:
 
 def _months(channel: str, messages: list[Message], people: Mapping[str, str]) -> Iterator[Text]:
     """A channel's conversations, each in the month of its first message."""
-    lines = [line for message in messages if (line := _line(message, people))]
+    lines = [line for message in _as_they_are_now(messages) if (line := _line(message, people))]
     months: dict[str, list[str]] = {}
     for conversation in group(lines):
         day = _day(conversation.messages[0].at)
@@ -71,6 +71,26 @@ def _months(channel: str, messages: list[Message], people: Mapping[str, str]) ->
     for month, sections in sorted(months.items()):
         title = f"#{channel}, {month}"
         yield Text(f"{channel}/{month}", title, f"# {title}\n\n" + "\n\n".join(sections))
+
+
+def _as_they_are_now(messages: list[Message]) -> Iterator[Message]:
+    """The messages with the words of their last edit, without those that were deleted: some exports list edits as events."""
+    edits: dict[str, Message] = {}
+    deletions = set()
+    for message in messages:
+        inner = message.get("message")
+        if message.get("subtype") == "message_changed" and isinstance(inner, dict):
+            edits[str(inner.get("ts"))] = inner
+        elif message.get("subtype") == "message_deleted":
+            deletions.add(str(message.get("deleted_ts")))
+    for message in messages:
+        own = str(message.get("ts"))
+        if message.get("subtype") not in ("message_changed", "message_deleted") and own not in {
+            *edits,
+            *deletions,
+        }:
+            yield message
+    yield from (message for own, message in edits.items() if own not in deletions)
 
 
 def _json(path: Path, name: str) -> list[Any]:
@@ -120,11 +140,47 @@ def _raw_text(message: Message) -> str:
         for one in attachments
     ]
     files = [
-        f"(file: {one.get('title') or one.get('name')})"
+        "\n".join(
+            part for part in (f"(file: {one.get('title') or one.get('name')})", _file_text(one)) if part
+        )
         for one in message.get("files") or ()
         if isinstance(one, dict) and (one.get("title") or one.get("name"))
     ]
-    return "\n".join(part for part in [str(message.get("text") or ""), *extra, *files] if part.strip())
+    words = str(message.get("text") or "")
+    if not words.strip():  # apps and the newer editor leave them in blocks alone
+        words = "\n".join(_block_lines(message.get("blocks")))
+    return "\n".join(part for part in [words, *extra, *files] if part.strip())
+
+
+def _file_text(file: Message) -> str:
+    """The words of a text that was posted as a file, as far as the export has them."""
+    kind = str(file.get("mimetype") or "")
+    words = file.get("plain_text") or (file.get("preview") if kind.startswith("text/") else "")
+    return str(words or "")
+
+
+def _block_lines(blocks: Any) -> Iterator[str]:
+    """The words of a message's blocks, a line for each paragraph, item of a list, field or quote."""
+    for block in blocks if isinstance(blocks, list) else ():
+        if not isinstance(block, dict):
+            continue
+        inner = [block.get(name) for name in ("text", "title")] + list(block.get("fields") or ())
+        yield from (
+            str(one["text"]) for one in inner if isinstance(one, dict) and isinstance(one.get("text"), str)
+        )
+        elements = [one for one in block.get("elements") or () if isinstance(one, dict)]
+        if any("elements" in one for one in elements):
+            yield from _block_lines(elements)
+        elif words := "".join(map(_element_text, elements)).strip():
+            yield f"- {words}" if block.get("style") in ("bullet", "ordered") else words
+
+
+def _element_text(element: Message) -> str:
+    """A piece of a paragraph, in the markup that `_text` reads."""
+    sign = {"user": "@", "channel": "#", "usergroup": "!subteam^"}.get(str(element.get("type")))
+    if sign:
+        return f"<{sign}{element.get(str(element.get('type')) + '_id')}>"
+    return str(element.get("text") or element.get("url") or element.get("name") or "")
 
 
 def _day(at: float) -> str:

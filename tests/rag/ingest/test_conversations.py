@@ -107,3 +107,44 @@ def test_an_export_reads_people_bots_files_and_threads_over_months(tmp_path: Pat
     assert "Maya Okafor: Who has the @Maya Okafor key of @ops?\n\nGuest: The desk has it." in first.text
     assert "Alarm: Pump 3 is down\nSince nine.\n(file: log.txt)" in second.text
     assert not is_slack_export(["a/b/channels.json", "a/b/users.json", "channels.json"])
+
+
+def test_edits_blocks_and_texts_posted_as_files_are_read(tmp_path: Path) -> None:
+    """The last words of an edited message alone, none of a deleted one, those that stand in blocks only, and a snippet's."""
+
+    def say(at: int, text: str, **more: object) -> dict[str, object]:
+        return {"user": "U1", "ts": f"17171500{at:02d}.1", "text": text, **more}
+
+    section = [
+        {"type": "text", "text": "The key is in drawer "},
+        {"type": "text", "text": "17", "style": {"bold": True}},
+    ]
+    blocks = [{"type": "rich_text", "elements": [
+        {"type": "rich_text_section", "elements": [*section, {"type": "user", "user_id": "U1"}]},
+        {"type": "rich_text_list", "style": "bullet", "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": "bring it back"}]}]},
+    ]}, {"type": "section", "text": {"type": "mrkdwn", "text": "Until *noon*"}}]  # fmt: skip
+    new = say(1, "The backup runs at 02:40.")
+    messages = [
+        say(1, "The backup runs at 03:15."),
+        {
+            "subtype": "message_changed",
+            "ts": "1717150020.1",
+            "message": new,
+            "previous_message": say(1, "x"),
+        },
+        say(2, "This was wrong."),
+        {"subtype": "message_deleted", "ts": "1717150021.1", "deleted_ts": "1717150002.1"},
+        say(3, "", blocks=blocks),
+        say(
+            4,
+            "notes",
+            files=[{"title": "Notes", "mimetype": "text/plain", "plain_text": "The code changes monthly."}],
+        ),
+    ]
+    users = [{"id": "U1", "profile": {"real_name": "Maya"}}]
+    files = {"channels.json": [{"name": "ops"}], "users.json": users, "ops/2024-05-31.json": messages}
+    path = zip_file(tmp_path / "x.zip", {name: json.dumps(value) for name, value in files.items()})
+    (document,) = read_slack(path)
+    for words in ("02:40", "drawer 17@Maya", "bring it back", "Until *noon*", "The code changes monthly."):
+        assert words in document.text
+    assert not any(words in document.text for words in ("03:15", "This was wrong"))

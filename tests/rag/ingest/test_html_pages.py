@@ -201,3 +201,41 @@ def test_a_page_of_scripts_alone_is_refused() -> None:
     """With what to do."""
     with pytest.raises(RagError, match="Save the page from your browser"):
         markdown_of("<html><body><div id=root></div><script>go()</script><!-- words --></body></html>", "x")
+
+
+@pytest.mark.parametrize(
+    "panel",
+    [
+        "<sl-details summary='{q}'><p>{a}</p></sl-details>",
+        "<faq-item question='{q}'><template shadowrootmode='open'><p>{a}</p></template></faq-item>",
+        "<div class='tabbed-labels'><label for=a>{q}</label><label for=b>Other</label></div>"
+        "<div class='tabbed-content'><div><p>{a}</p></div><div><p>Something else.</p></div></div>",
+    ],
+)
+def test_a_component_s_title_heads_its_panel(panel: str) -> None:
+    """What a site's own element says by an attribute, or by a row of labels above as many panels, is a heading."""
+    words = panel.format(q=html.escape(QUESTION), a=ANSWER)
+    text = markdown_of(f"<main><h1>Help</h1><p>Ask us.</p>{words}</main>", "x")[1]
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    assert lines[lines.index(ANSWER) - 1].lstrip("# ") == QUESTION
+    assert lines[lines.index(ANSWER) - 1].startswith("#")
+
+
+def test_a_cell_over_all_rows_ends_with_its_section() -> None:
+    """`rowspan=0` and spans that are too long reach to the end of the section; a last line across the table is a note."""
+    section = "<tbody><tr><td rowspan={0}>{1}</td><td>Oslo</td><td>{2}</td></tr><tr><td>Porto</td><td>{3}</td></tr></tbody>"
+    page = (
+        "<main><h1>Prices</h1><table><thead><tr><th>Plan</th><th>City</th><th>Price</th></tr></thead>"
+        + section.format(0, "Solo", 11, 12)
+        + section.format(9, "Team", 21, 22)
+        + "<tfoot><tr><td colspan=3>Prices are without tax.</td></tr></tfoot></table></main>"
+    )
+    text = markdown_of(page, "x")[1]
+    rows = [cells_of(line) for line in text.split("\n") if is_row(line) and not is_rule(line)]
+    assert rows[1:] == [
+        ["Solo", "Oslo", "11"],
+        ["Solo", "Porto", "12"],
+        ["Team", "Oslo", "21"],
+        ["Team", "Porto", "22"],
+    ]
+    assert "\nPrices are without tax." in text

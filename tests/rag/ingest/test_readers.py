@@ -103,7 +103,7 @@ def test_every_reader_says_what_it_reads() -> None:
     """The sentence for an unknown kind and the file picker name all of them."""
     assert (
         registry.labels()
-        == "CSV, DOCX, EML, EPUB, HTML, Markdown, MBOX, MDX, ODP, ODT, Org, PDF, PPTX, RST, RTF, TXT, XLSX and zip"
+        == "CSV, DOCX, EML, EPUB, HTML, Markdown, MBOX, MDX, MSG, ODP, ODT, Org, PDF, PPTX, RST, RTF, TXT, XLSX and zip"
     )
     assert {".md", ".pdf", ".zip"} <= set(registry.known_suffixes())
     assert all(reader.suffixes or reader.file_names for reader in registry.load_readers().values())

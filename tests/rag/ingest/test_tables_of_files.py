@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from rag.errors import RagError
 from rag.ingest.load import load
 from rag.ingest.readers.reader import Text
 from rag.ingest.sandbox import Sandbox
+from tests.outlook_message import compound_file, message
 from tests.rag import documents as make
 
 PRICES = [
@@ -153,3 +155,81 @@ def test_an_opendocument_presentation_is_a_section_per_slide(tmp_path: Path, san
     text = one_document(tmp_path / "road.odp", sandbox).text
     assert "## Part 1\n\nRefunds take five days." in text
     assert "## Part 2\n\nReturns are free in March." in text
+
+
+WIDE = [["Item", "Unit", "Price in 2025", "Price in 2026"], ["Bolt", "box", "9.50", "11.00"], ["Washer", "box", "2.10", "2.40"], ["Anchor\nof steel", "each", "29.00", "34.00"]]  # fmt: skip
+
+
+@pytest.mark.parametrize("gap", [14, 20, 24])
+def test_columns_that_white_space_sets_are_a_table_in_their_place(
+    gap: int, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """Header, rule and rows between the lines above and below, each word once; a cell of two lines is one."""
+    path = tmp_path / "list.pdf"
+    path.write_bytes(
+        make.columns_pdf(WIDE, "Our prices are these.", "All without tax.", (130, 90, 110, 90), gap)
+    )
+    text = one_document(path, sandbox).text
+    header = "| Item | Unit | Price in 2025 | Price in 2026 |\n| --- | --- | --- | --- |\n| Bolt | box | 9.50 | 11.00 |"
+    assert f"Our prices are these.\n\n{header}" in text
+    assert "34.00 |\n\nAll without tax." in text
+    assert "Anchor" in text
+    assert text.count("2.40") == text.count("steel") == 1
+
+
+PROSE = "The lift is out of order until noon and the stairs are open to all".split()  # noqa: SIM905
+
+
+@pytest.mark.parametrize(
+    ("rows", "widths"),
+    [
+        ([[" ".join(PROSE[n % 5 :][:7]), " ".join(PROSE[n % 4 :][:7])] for n in range(12)], (260, 200)),
+        ([[f"{n} Chapter of the book . . . . . . . .", str(7 * n)] for n in range(1, 9)], (300, 60)),
+        ([["Dear Ms Brook,", "12 May 2026"]], (300, 100)),
+    ],
+)
+def test_what_is_no_table_stays_lines(
+    rows: list[list[str]], widths: tuple[int, ...], tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """Two columns of prose, a list of contents, a letter's head: every word is there, and no bar."""
+    path = tmp_path / "prose.pdf"
+    path.write_bytes(make.columns_pdf(rows, "Our house.", "The end.", widths))
+    text = one_document(path, sandbox).text
+    assert "|" not in text
+    assert all(word in text for row in rows for cell in row for word in cell.split())
+
+
+def test_an_outlook_message_is_read_with_what_is_attached(tmp_path: Path, sandbox: Sandbox) -> None:
+    """People, date and words; a message attached to it as a section, HTML as text, a picture by name; RTF alone is told."""
+    inner = message(
+        subject="Second",
+        page="<p>The <b>meter</b> is read by Ines on Fridays, always before the shift begins.</p>",
+    )
+    when = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
+    long = "The gate is closed at night. " * 200
+    tree = message(
+        {"in.msg": inner, "gate.png": b"x" * 5_000},
+        when=when,
+        subject="Gate",
+        sender="Jo Park",
+        to="Ana Lee",
+        body=long,
+    )
+    path = tmp_path / "gate.msg"
+    path.write_bytes(compound_file(tree))
+    document = one_document(path, sandbox)
+    for words in (
+        "# Gate\n",
+        "From: Jo Park. To: Ana Lee. Date: 04 May 2026, 09:30 UTC.",
+        "closed at night",
+        "## Second",
+        "read by Ines on Fridays",
+    ):
+        assert words in document.text
+    assert any("gate.png" in note for note in document.notes)
+    path.write_bytes(compound_file({**message(subject="Only RTF"), "__substg1.0_10090102": b"LZFu"}))
+    with pytest.raises(RagError, match=r"RTF alone(.|\n)*\.eml"):
+        one_document(path, sandbox)
+    path.write_bytes(b"\xd0\xcf\x11\xe0 broken")
+    with pytest.raises(RagError, match="damaged"):
+        one_document(path, sandbox)
