@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from finetune.artifacts import BASE, MODEL, REPORT, SPENT, TRAINED, write_whole
 from finetune.catalog import BASE_MODELS, hub_id_of
+from finetune.data.drawing import draw_rows, drawing_note
 from finetune.data.ticket import Tickets
 from finetune.device import pick_device
 from finetune.errors import CorruptModel, OutOfMemory, Stopped, TrainingDataError, is_out_of_memory
@@ -96,7 +97,7 @@ def run_hosted(
         raise TrainingDataError(f"The task `{spec.task}` has no hosted models in this version.")
     meter, progress = Meter(), Progress(emit, should_stop)
     progress.phase("loading")
-    result = side.run(spec, tickets, folder, progress, model)
+    result = side.run(spec, _draw(tickets, spec, progress), folder, progress, model)
     progress.phase("reporting")
     spent = cost(meter.read(), machine_hour_usd, result.spent.api_usd + training.usd)
     basis = f"{training.basis}; {money(result.spent.api_usd)} for asking about the held-out tickets"
@@ -174,11 +175,18 @@ def measure(
     return _write(replace(whole, spent=training.spent, carbon=training.carbon, provenance=provenance), folder)
 
 
+def _draw(tickets: Tickets, spec: Spec, progress: Progress) -> Tickets:
+    """The rows that the run works on; says so where they are not all."""
+    if note := drawing_note(len(tickets)):
+        progress.note(note)
+    return draw_rows(tickets, spec.seed)
+
+
 def _run_task(
     spec: Spec, tickets: Tickets, folder: Path, progress: Progress, meter: Meter, llm: Llm | None
 ) -> tuple[FinetuneReport, dict[str, float]]:
     """The task's part of the report, and the seconds of all attempts in this folder so far, however this one ends."""
-    work = partial(_task(spec, tickets), spec, tickets, folder, progress, llm)
+    work = partial(_task(spec, tickets), spec, _draw(tickets, spec, progress), folder, progress, llm)
     return _in_words(work, spec, folder, progress, meter)
 
 

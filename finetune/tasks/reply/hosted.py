@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finetune.artifacts import CARD, MODEL
+from finetune.data.drawing import draw_rows
 from finetune.data.ticket import Tickets
 from finetune.hosted import card_of, prompts_folder
 from finetune.llm import LONGEST_ANSWER, fence_ticket
@@ -33,7 +34,7 @@ def question(text: str) -> str:
 
 def chats(spec: Spec, tickets: Tickets) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """Questions with the team's answers, to train on and to choose on; the cut is that of the evaluation."""
-    rows = prepare(spec, tickets)
+    rows = prepare(spec, draw_rows(tickets, spec.seed))
     return _pairs(rows.train), _pairs(rows.dev)
 
 

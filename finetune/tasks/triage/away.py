@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from finetune.data.drawing import draw_rows
 from finetune.data.split import Split, split
 from finetune.data.ticket import Ticket, Tickets
 from finetune.evaluation.sample import check_classes, number_rows
@@ -21,7 +22,7 @@ def sides(spec: Spec, tickets: Tickets) -> tuple[Tickets, Tickets]:
 
     Raises what the evaluation would raise of these rows: better before a training than after it.
     """
-    rows = tuple(row for row in tickets.rows if row.label is not None)
+    rows = tuple(row for row in draw_rows(tickets, spec.seed).rows if row.label is not None)
     refuse_single_tickets([str(row.label) for row in rows])
     cut = split(Tickets(rows, "triage"), spec.seed)
     check_classes(rows, cut)

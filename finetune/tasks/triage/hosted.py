@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from finetune.artifacts import CARD, MODEL
+from finetune.data.drawing import draw_rows
 from finetune.data.split import split
 from finetune.data.ticket import Tickets
 from finetune.evaluation.baselines import CheapMethods, best_trained, score_ladder
@@ -44,7 +45,7 @@ def question(text: str) -> str:
 
 def chats(spec: Spec, tickets: Tickets) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """Questions with their labels, to train on and to choose on; the cut is that of the evaluation."""
-    rows = tuple(row for row in tickets.rows if row.label is not None)
+    rows = tuple(row for row in draw_rows(tickets, spec.seed).rows if row.label is not None)
     cut = split(Tickets(rows, "triage"), spec.seed)
     queues = {rows[i].label for i in cut.train}
     train = [(question(rows[i].text), str(rows[i].label)) for i in cut.train]
