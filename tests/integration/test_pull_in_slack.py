@@ -134,6 +134,15 @@ def test_a_scheduled_pull_from_its_form_to_its_second_version(case: Case, maya: 
     assert TOKEN not in str(all_pulls(case.slack.services.ledger.engine))
 
 
+def test_replies_are_pulled_where_the_form_asks_for_them(case: Case, maya: Person) -> None:
+    """The dataset holds questions and answers."""
+    private_reply(maya, lambda: order(maya, name="replies", scope="channel", what="replies"))
+    appears(maya, case.work, "replies* has a new version, 1")
+    card = case.slack.services.datasets.get("replies")
+    assert card.kind == "reply"
+    assert card.intake["left_out"]["no answer"] == sum(one.id % 6 == 0 for one in case.desk.tickets)
+
+
 def test_a_requested_pull_without_changes_is_reported(case: Case, maya: Person) -> None:
     """`pull NAME` is answered even when nothing changed; rows are prepared in a child process as in production."""
     assert "Pulling *shop*" in private_reply(maya, lambda: maya.command("/datasets", "pull shop", CHANNEL))
