@@ -124,9 +124,9 @@ class Environment:
         clock.with_suffix(".draft").write_text(f"{offset_s:+d}\n")
         clock.with_suffix(".draft").replace(clock)
 
-    def control(self, lever: str, **args: Any) -> dict[str, Any]:
-        """Pulls a lever of the workspace."""
-        answer = httpx.post(f"{self.url}/control/{lever}", json=args, timeout=10, trust_env=False)
+    def control(self, operation: str, **args: Any) -> dict[str, Any]:
+        """Calls one operation of the workspace."""
+        answer = httpx.post(f"{self.url}/control/{operation}", json=args, timeout=10, trust_env=False)
         return dict(answer.json())
 
     def wait_for_bot(self, timeout_s: float = 240) -> None:

@@ -1,4 +1,4 @@
-"""Wait by the time that this machine has for us: on a busy one a limit lasts longer by the clock, on an idle one as told."""
+"""Time limits that allow for a busy machine: the less CPU this process gets, the longer a limit lasts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def cpu_share() -> float:
 
 
 class Patience:
-    """A limit in seconds of this machine's time; `is_over(sign)` counts on, and anew whenever the sign of life changes."""
+    """A limit in seconds of this machine's time; `is_over(sign)` counts down and restarts whenever `sign` changes."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Patience:
         return self._used_s > self.limit_s
 
     def __str__(self) -> str:
-        """How long it lasted, for the message of whoever gave up."""
+        """How long the wait lasted, for the error message."""
         wall_s = self._last_look - self._begin
         if wall_s < 1.5 * self.limit_s:
             return f"{self.limit_s:g} s"

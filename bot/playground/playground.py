@@ -1,4 +1,4 @@
-"""The local workspace as an object: start it, hand its addresses and tokens to the app, pull its levers."""
+"""The local workspace as an object: start it, hand its addresses and tokens to the app, call its test operations."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Playground:
 
     @property
     def other(self) -> Playground:
-        """The second workspace: its address, token and levers; it starts and stops with the first."""
+        """The second workspace: its address, token and operations; it starts and stops with the first."""
         twin = copy(self)
         twin.workspace, twin.others = self.others[0], []
         twin.url = twin.workspace.base_url
@@ -121,9 +121,9 @@ class Playground:
     ) -> None:
         self.stop()
 
-    def control(self, lever: str, **args: Any) -> dict[str, Any]:
-        """Pull one lever of /control/ (see control.py)."""
-        answer = httpx.post(f"{self.url}/control/{lever}", json=args, timeout=10, trust_env=False)
+    def control(self, operation: str, **args: Any) -> dict[str, Any]:
+        """Call one operation of /control/ (see control.py)."""
+        answer = httpx.post(f"{self.url}/control/{operation}", json=args, timeout=10, trust_env=False)
         body: dict[str, Any] = answer.json()
         if not body.get("ok"):
             raise PlaygroundError(str(body.get("error")))
@@ -144,15 +144,15 @@ class Playground:
         self.control("rates", limits=dict(limits or {}), enforce=enforce)
 
     def fail(self, method: str, times: int = 1, how: str = "500") -> None:
-        """What the next calls of a method suffer: 500, 503, drop, accepted_500, accepted_drop, slow, error:CODE; or pass."""
+        """Make the next calls of a method fail: 500, 503, drop, accepted_500, accepted_drop, slow, error:CODE; or pass."""
         self.control("fail", method=method, times=times, how=how)
 
     def forget_faults(self) -> None:
-        """No call suffers any more."""
+        """Drop all planned faults."""
         self.control("fail", clear=True)
 
     def channel(self, channel: str, do: str) -> None:
-        """What admins do to a channel: "archive", "restore", "remove" the app from it, "invite" it."""
+        """Do as an admin does to a channel: "archive", "restore", "remove" the app from it, "invite" it."""
         self.control("channel", channel=channel, do=do)
 
     def person(self, id: str, name: str, channels: Sequence[str] = (), **fields: Any) -> None:
@@ -160,7 +160,7 @@ class Playground:
         self.control("person", id=id, name=name, channels=list(channels), **fields)
 
     def group(self, *people: str) -> str:
-        """These people and the app open a group DM; its id."""
+        """Open a group DM of these people and the app; returns its id."""
         return str(self.control("group", people=list(people))["channel"])
 
     def redeliver(self, event_id: str | None = None) -> str:

@@ -27,8 +27,8 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from bot.playground.client import visit
-from bot.playground.control import LEVERS
+from bot.playground.client import person_actions
+from bot.playground.control import OPERATIONS
 from bot.playground.delivery.delivery import Link, Outbox
 from bot.playground.delivery.interactions import respond
 from bot.playground.delivery.links import Links
@@ -36,11 +36,11 @@ from bot.playground.delivery.signed_http import SignedHttp
 from bot.playground.delivery.sockets import Sockets
 from bot.playground.errors import ApiError, PlaygroundError
 from bot.playground.state.live import Live
-from bot.playground.state.posting import Floor
+from bot.playground.state.posting import WorkspaceContext
 from bot.playground.state.workspace import Json, Workspace
 from bot.playground.web_api.api import Api, read_call
 from bot.playground.web_api.files import keep_content
-from bot.playground.web_api.oauth import Codes, allow_page, way_back
+from bot.playground.web_api.oauth import Codes, allow_page, redirect_url
 from bot.playground.web_api.rates import Rates
 from bot.playground.web_api.streams import clear_expired
 from bot.playground.web_api.webhooks import receive
@@ -52,29 +52,29 @@ HOSTS = ["127.0.0.1", "localhost", "testserver"]
 def build(workspaces: Sequence[Workspace], http_target: str | None) -> Starlette:
     """The ASGI application around the workspaces; `http_target` is the app's request URL when it speaks HTTP.
 
-    The first workspace stands at the root, each other one below `/teams/ID`; the app's calls go by their token.
+    The first workspace is at the root, each other one below `/teams/ID`; the app's calls go by their token.
     """
     first, lives = workspaces[0], [Live() for _ in workspaces]
 
-    def tell(count: int) -> None:
+    def on_sockets(count: int) -> None:
         for live in lives:
-            live.tell({"type": "app", "connected": count})
+            live.publish({"type": "app", "connected": count})
 
-    sockets = Sockets(first.clock, tell)
+    sockets = Sockets(first.clock, on_sockets)
     link: Link = SignedHttp(http_target, first.tokens["signing_secret"]) if http_target else sockets
-    codes, desks = Codes(), []
+    codes, all_routes = Codes(), []
     for workspace, live in zip(workspaces, lives, strict=True):
-        floor = Floor(workspace, Outbox(workspace, link), live, Links(workspace.clock), sockets)
-        floor.codes = codes
-        codes.floors[workspace.team.id] = floor
-        desks.append(Desk(Api(floor, Rates(workspace.clock)), floor))
-    desk, installing = desks[0], Installing(desks, codes)
+        context = WorkspaceContext(workspace, Outbox(workspace, link), live, Links(workspace.clock), sockets)
+        context.codes = codes
+        codes.contexts[workspace.team.id] = context
+        all_routes.append(WorkspaceRoutes(Api(context, Rates(workspace.clock)), context))
+    workspace_routes, install_routes = all_routes[0], InstallRoutes(all_routes, codes)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        for one in desks:
-            one.floor.outbox.resume()
-        sweepers = [asyncio.create_task(one.sweep()) for one in desks]
+        for one in all_routes:
+            one.context.outbox.resume()
+        sweepers = [asyncio.create_task(one.sweep()) for one in all_routes]
         yield
         for sweeper in sweepers:
             sweeper.cancel()
@@ -83,25 +83,28 @@ def build(workspaces: Sequence[Workspace], http_target: str | None) -> Starlette
 
     app = Starlette(
         routes=[
-            *installing.routes(),
-            *(Mount(f"/teams/{one.floor.workspace.team.id}", routes=one.routes()) for one in desks[1:]),
-            *desk.routes(),
+            *install_routes.routes(),
+            *(
+                Mount(f"/teams/{one.context.workspace.team.id}", routes=one.routes())
+                for one in all_routes[1:]
+            ),
+            *workspace_routes.routes(),
         ],
         lifespan=lifespan,
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)],
     )
-    app.state.desk = desk
+    app.state.workspace_routes = workspace_routes
     return app
 
 
-class Installing:
-    """What belongs to the app and to no workspace: the allow page, and the calls' way to the workspace of their token."""
+class InstallRoutes:
+    """The routes that belong to no workspace: the install page, and calls, which go to the workspace of their token."""
 
-    def __init__(self, desks: Sequence[Desk], codes: Codes) -> None:
-        self.desks, self.codes = desks, codes
+    def __init__(self, all_routes: Sequence[WorkspaceRoutes], codes: Codes) -> None:
+        self.all_routes, self.codes = all_routes, codes
 
     def routes(self) -> list[Route]:
-        """Ahead of the first workspace's own."""
+        """The routes, which come before those of the first workspace."""
         return [
             Route("/oauth/v2/authorize", self.page),
             Route("/oauth/v2/allow", self.allow, methods=["POST"]),
@@ -109,36 +112,36 @@ class Installing:
         ]
 
     async def page(self, request: Request) -> Response:
-        """Where the app's own page sends an admin."""
-        return HTMLResponse(allow_page(self.codes.floors, dict(request.query_params)))
+        """The page to which the app sends an admin for the installation."""
+        return HTMLResponse(allow_page(self.codes.contexts, dict(request.query_params)))
 
     async def allow(self, request: Request) -> Response:
-        """The admin has chosen."""
+        """Take the admin's choice and redirect to the app."""
         async with request.form() as form:
-            return RedirectResponse(way_back(self.codes, dict(form)), status_code=302)
+            return RedirectResponse(redirect_url(self.codes, dict(form)), status_code=302)
 
     async def call(self, request: Request) -> Response:
-        """A call of the app, answered by the workspace whose token it carries."""
+        """Answer a call of the app from the workspace whose token it carries."""
         _, token, _ = await read_call(request)
-        for desk in self.desks[1:]:
-            tokens = desk.floor.workspace.tokens
-            if desk.floor.workspace.bot_token_state(token) or token in tokens["revoked"]:
-                return await desk.api.answer(request)
-        return await self.desks[0].api.answer(request)
+        for workspace_routes in self.all_routes[1:]:
+            tokens = workspace_routes.context.workspace.tokens
+            if workspace_routes.context.workspace.bot_token_state(token) or token in tokens["revoked"]:
+                return await workspace_routes.api.answer(request)
+        return await self.all_routes[0].api.answer(request)
 
 
-class Desk:
-    """The HTTP and WebSocket handlers."""
+class WorkspaceRoutes:
+    """The HTTP and WebSocket handlers of one workspace."""
 
-    def __init__(self, api: Api, floor: Floor) -> None:
+    def __init__(self, api: Api, context: WorkspaceContext) -> None:
         self.api = api
-        self.floor = floor
+        self.context = context
 
     def routes(self) -> list[Route | WebSocketRoute | Mount]:
-        """Who answers what."""
+        """The routes and their handlers."""
         return [
             Route("/api/{method:path}", self.api.answer, methods=["GET", "POST"]),
-            WebSocketRoute("/link/", self.floor.sockets.serve),
+            WebSocketRoute("/link/", self.context.sockets.serve),
             Route("/response/{key}", self.response_url, methods=["POST"]),
             Route("/services/{path:path}", self.webhook, methods=["POST"]),
             Route("/upload/v1/{file_id}", self.upload, methods=["POST", "PUT"]),
@@ -147,7 +150,7 @@ class Desk:
             WebSocketRoute("/client/live", self.live),
             Route("/client/upload", self.person_upload, methods=["POST"]),
             Route("/client/{verb}", self.person, methods=["POST"]),
-            Route("/control/{lever}", self.control, methods=["POST"]),
+            Route("/control/{operation}", self.control, methods=["POST"]),
             Mount("/static", StaticFiles(directory=STATIC, check_dir=False)),
             Route("/signin", lambda request: PlainTextResponse("<!DOCTYPE html><title>Sign in</title>")),
             Route("/", self.page),
@@ -156,16 +159,16 @@ class Desk:
         ]
 
     async def webhook(self, request: Request) -> Response:
-        """What comes to an incoming webhook."""
-        return await receive(self.floor, request)
+        """Post what an incoming webhook sends."""
+        return await receive(self.context, request)
 
     async def page(self, request: Request) -> Response:
         """The web page."""
         return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
 
     async def person(self, request: Request) -> Response:
-        """One thing a person does."""
-        verb = visit.VERBS.get(request.path_params["verb"])
+        """Run one action of a person."""
+        verb = person_actions.ACTIONS.get(request.path_params["verb"])
         if verb is None or not same_origin(request):
             return JSONResponse({"ok": False, "error": "There is nothing here."}, status_code=404)
         args: Json = await request.json()
@@ -183,12 +186,12 @@ class Desk:
                     {"ok": False, "error": "There is no file in the upload."}, status_code=400
                 )
             args |= {"name": file.filename or "file", "content": await file.read()}
-        return await self._person(visit.upload, args)
+        return await self._person(person_actions.upload, args)
 
-    async def _person(self, verb: visit.Verb, args: Json) -> Response:
+    async def _person(self, verb: person_actions.Action, args: Json) -> Response:
         try:
-            user = self.floor.workspace.person(str(args.get("user") or ""))
-            return JSONResponse({"ok": True, **await verb(self.floor, user, args)})
+            user = self.context.workspace.person(str(args.get("user") or ""))
+            return JSONResponse({"ok": True, **await verb(self.context, user, args)})
         except PlaygroundError as error:
             return JSONResponse({"ok": False, "error": str(error)}, status_code=400)
         except ApiError as error:
@@ -197,12 +200,12 @@ class Desk:
             return JSONResponse({"ok": False, "error": f"{error} is missing."}, status_code=400)
 
     async def control(self, request: Request) -> Response:
-        """One lever for tests."""
-        lever = LEVERS.get(request.path_params["lever"])
-        if lever is None or not same_origin(request):
+        """Run one operation for tests."""
+        operation = OPERATIONS.get(request.path_params["operation"])
+        if operation is None or not same_origin(request):
             return JSONResponse({"ok": False, "error": "There is no such lever."}, status_code=404)
         try:
-            return JSONResponse({"ok": True, **await lever(self.api, await request.json())})
+            return JSONResponse({"ok": True, **await operation(self.api, await request.json())})
         except PlaygroundError as error:
             return JSONResponse({"ok": False, "error": str(error)}, status_code=400)
         except ApiError as error:
@@ -211,11 +214,11 @@ class Desk:
     async def response_url(self, request: Request) -> Response:
         """A post to a response_url."""
         try:
-            link = self.floor.links.use_response(request.path_params["key"])
+            link = self.context.links.use_response(request.path_params["key"])
             body = json.loads(await request.body())
-            user = self.floor.workspace.users[link.user]
-            channel = self.floor.workspace.channels[link.channel]
-            respond(self.floor, channel, user, body, link.ts, link.thread_ts)
+            user = self.context.workspace.users[link.user]
+            channel = self.context.workspace.channels[link.channel]
+            respond(self.context, channel, user, body, link.ts, link.thread_ts)
         except ApiError as error:
             status = 404 if error.code in {"expired_url", "used_url"} else 400
             return JSONResponse(error.body(), status_code=status)
@@ -225,7 +228,7 @@ class Desk:
 
     async def upload(self, request: Request) -> Response:
         """The bytes of a file, raw or as multipart."""
-        record = self.floor.workspace.files.get(request.path_params["file_id"])
+        record = self.context.workspace.files.get(request.path_params["file_id"])
         if record is None:
             return PlainTextResponse("file not found", status_code=404)
         if request.headers.get("content-type", "").startswith("multipart/"):
@@ -234,16 +237,16 @@ class Desk:
                 content = await parts[0].read() if parts else b""
         else:
             content = await request.body()
-        keep_content(self.floor.workspace, record, content)
+        keep_content(self.context.workspace, record, content)
         return PlainTextResponse(f"OK - {len(content)}")
 
     async def download(self, request: Request) -> Response:
         """A file for the app: its token, or Slack's sign-in page (which is HTML with status 200)."""
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        tokens = self.floor.workspace.tokens
-        state = self.floor.workspace.bot_token_state(token)
+        tokens = self.context.workspace.tokens
+        state = self.context.workspace.bot_token_state(token)
         is_allowed = state == "valid" and token not in tokens["revoked"]
-        if not is_allowed or "files:read" not in self.floor.workspace.app.scopes:
+        if not is_allowed or "files:read" not in self.context.workspace.app.scopes:
             return RedirectResponse("/signin", status_code=302)
         file_id = request.path_params["file"].split("/")[0].split("-")[-1]
         return self._content(file_id)
@@ -253,8 +256,8 @@ class Desk:
         return self._content(request.path_params["file_id"])
 
     def _content(self, file_id: str) -> Response:
-        record = self.floor.workspace.files.get(file_id)
-        content = self.floor.workspace.store.content(file_id)
+        record = self.context.workspace.files.get(file_id)
+        content = self.context.workspace.store.content(file_id)
         if record is None or content is None:
             return PlainTextResponse("file not found", status_code=404)
         inline = record["mimetype"].startswith("image/") and "svg" not in record["mimetype"]
@@ -268,13 +271,13 @@ class Desk:
         return Response(content, media_type=kind, headers={**headers, "x-content-type-options": "nosniff"})
 
     async def live(self, socket: WebSocket) -> None:
-        """Everything that happens, as it happens, for one person's page."""
+        """Stream what happens to one person's page."""
         user = socket.query_params.get("user", "")
-        if user not in self.floor.workspace.users or not same_origin(socket):
+        if user not in self.context.workspace.users or not same_origin(socket):
             await socket.close(code=1008)
             return
         await socket.accept()
-        queue = self.floor.live.watch(user)
+        queue = self.context.live.watch(user)
         reader = asyncio.create_task(_until_closed(socket))
         try:
             while not reader.done():
@@ -290,14 +293,14 @@ class Desk:
         except (WebSocketDisconnect, RuntimeError):
             pass
         finally:
-            self.floor.live.unwatch(queue)
+            self.context.live.unwatch(queue)
             reader.cancel()
 
     async def sweep(self) -> None:
-        """Let status lines expire."""
+        """Remove expired status lines."""
         while True:
-            await self.floor.workspace.clock.sleep(5)
-            clear_expired(self.floor)
+            await self.context.workspace.clock.sleep(5)
+            clear_expired(self.context)
 
 
 def same_origin(request: HTTPConnection) -> bool:

@@ -1,5 +1,5 @@
-"""Slack's limits on blocks, enforced as Slack does. Independent of bot/slack/ui/limits.py: this is the other side's
-judge.
+"""Slack's limits on blocks, enforced as Slack does. Independent of bot/slack/ui/limits.py: this is Slack's
+side.
 
 Covers every block a message, modal or home may hold, the counts and lengths in
 ../shared/reference/slack.md, unique
@@ -249,7 +249,7 @@ def _container(block: Block, path: str, problems: Problems) -> None:
             check_block(child, where, problems, "message")
 
 
-def _loose(block: Block, path: str, problems: Problems) -> None:
+def _accept(block: Block, path: str, problems: Problems) -> None:
     """Blocks that the app does not use are accepted as they are."""
 
 
@@ -258,7 +258,7 @@ CHECKS: dict[str, Callable[[Block, str, Problems], None]] = {
     "context": _context, "context_actions": _context_actions, "input": _input, "markdown": _markdown,
     "table": _table, "rich_text": _rich_text, "task_card": _task_card, "plan": _plan, "alert": _alert,
     "card": _card, "carousel": _carousel, "container": _container, "data_visualization": data_visualization,
-    "data_table": data_table, "video": _loose, "file": _loose,
+    "data_table": data_table, "video": _accept, "file": _accept,
 }  # fmt: skip
 MESSAGE_ONLY = {
     "context_actions", "markdown", "table", "task_card", "plan", "carousel", "container",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.playground.delivery.signed_http import SignedHttp
-from bot.playground.state.posting import Floor
+from bot.playground.state.posting import WorkspaceContext
 from bot.playground.state.seed import BOT_USER, Channel, User
 from bot.playground.state.workspace import Json, wire
 from bot.playground.web_api.conversations import describe
@@ -12,38 +12,38 @@ from bot.playground.web_api.directory import describe as describe_user
 FINDS = 30
 
 
-async def boot(floor: Floor, user: User, args: Json) -> Json:
+async def boot(context: WorkspaceContext, user: User, args: Json) -> Json:
     """Everything a page needs to draw itself."""
-    workspace = floor.workspace
+    workspace = context.workspace
     mine = [c for c in workspace.channels.values() if may_open(c, user)]
     stack = workspace.stacks[user.id]
     return {
         "me": user.id,
         "team": {"id": workspace.team.id, "name": workspace.team.name},
         "bot": {"user": BOT_USER, "name": workspace.app.bot_name, "description": workspace.app.description},
-        "app": _app_for_page(floor),
-        "users": [describe_user(floor, each) for each in workspace.users.values()],
+        "app": _app_for_page(context),
+        "users": [describe_user(context, each) for each in workspace.users.values()],
         "usergroups": workspace.usergroups,
-        "channels": [_channel_for_page(floor, channel, user) for channel in mine],
+        "channels": [_channel_for_page(context, channel, user) for channel in mine],
         "view": wire(workspace.views[stack[-1]]) if stack else None,
         "depth": len(stack),
-        "connected": 1 if isinstance(floor.outbox.link, SignedHttp) else floor.sockets.count,
+        "connected": 1 if isinstance(context.outbox.link, SignedHttp) else context.sockets.count,
     }
 
 
-async def messages(floor: Floor, user: User, args: Json) -> Json:
+async def messages(context: WorkspaceContext, user: User, args: Json) -> Json:
     """A conversation (or a thread of it) as this person sees it, oldest first, their ephemeral messages
     included."""
-    channel = floor.workspace.place(args["channel"], user.id)
-    visible = floor.workspace.visible(channel.id, user.id)
+    channel = context.workspace.place(args["channel"], user.id)
+    visible = context.workspace.visible(channel.id, user.id)
     thread = args.get("thread_ts")
     if thread:
         visible = [m for m in visible if thread in (m["ts"], m.get("thread_ts"))]
-    status = {key[1]: value for key, value in floor.workspace.statuses.items() if key[0] == channel.id}
-    prompts = floor.workspace.prompts.get(channel.id)
+    status = {key[1]: value for key, value in context.workspace.statuses.items() if key[0] == channel.id}
+    prompts = context.workspace.prompts.get(channel.id)
     prefix = f"{channel.id}:"
     sessions = {
-        k.removeprefix(prefix): v for k, v in floor.workspace.sessions.items() if k.startswith(prefix)
+        k.removeprefix(prefix): v for k, v in context.workspace.sessions.items() if k.startswith(prefix)
     }
     return {
         "channel": channel.id,
@@ -54,13 +54,13 @@ async def messages(floor: Floor, user: User, args: Json) -> Json:
     }
 
 
-async def search(floor: Floor, user: User, args: Json) -> Json:
+async def search(context: WorkspaceContext, user: User, args: Json) -> Json:
     """The newest messages that hold all of the words, of the conversations that this person finds."""
     words = str(args.get("text") or "").lower().split()
     hits: list[Json] = []
-    for channel in floor.workspace.channels.values():
+    for channel in context.workspace.channels.values():
         if may_open(channel, user):
-            visible = floor.workspace.visible(channel.id, user.id)
+            visible = context.workspace.visible(channel.id, user.id)
             hits += [
                 {"channel": channel.id, "message": wire(message)}
                 for message in visible
@@ -70,13 +70,13 @@ async def search(floor: Floor, user: User, args: Json) -> Json:
     return {"messages": hits[:FINDS]}
 
 
-async def threads(floor: Floor, user: User, args: Json) -> Json:
+async def threads(context: WorkspaceContext, user: User, args: Json) -> Json:
     """The threads that this person began, wrote in, or is mentioned in, the one with the newest reply first."""
     rows: list[Json] = []
-    for channel in floor.workspace.channels.values():
+    for channel in context.workspace.channels.values():
         if not may_open(channel, user):
             continue
-        visible = floor.workspace.visible(channel.id, user.id)
+        visible = context.workspace.visible(channel.id, user.id)
         replies: dict[str, list[Json]] = {}
         for message in visible:
             if message.get("thread_ts") not in (None, message["ts"]):
@@ -99,8 +99,8 @@ def may_open(channel: Channel, user: User) -> bool:
     return user.id in channel.members or (channel.kind == "channel" and not user.is_outside)
 
 
-def _app_for_page(floor: Floor) -> Json:
-    app = floor.workspace.app
+def _app_for_page(context: WorkspaceContext) -> Json:
+    app = context.workspace.app
     return {
         "name": app.name,
         "commands": [vars(command) for command in app.commands.values()],
@@ -111,9 +111,9 @@ def _app_for_page(floor: Floor) -> Json:
     }
 
 
-def _channel_for_page(floor: Floor, channel: Channel, user: User) -> Json:
-    read_ts = floor.workspace.read.get(f"{user.id}:{channel.id}", "")
-    others = [m for m in floor.workspace.visible(channel.id, user.id) if m.get("user") != user.id]
+def _channel_for_page(context: WorkspaceContext, channel: Channel, user: User) -> Json:
+    read_ts = context.workspace.read.get(f"{user.id}:{channel.id}", "")
+    others = [m for m in context.workspace.visible(channel.id, user.id) if m.get("user") != user.id]
     unread = [m for m in others if m["ts"] > read_ts]
     mentions = [m for m in unread if f"<@{user.id}>" in (m.get("text") or "") or channel.kind == "im"]
     return {

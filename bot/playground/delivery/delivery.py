@@ -1,4 +1,4 @@
-"""Carrying things to the app: an ack within 3 s, and for events three more tries (at once, 1 min, 5 min)."""
+"""Delivers events and payloads to the app: an ack within 3 s, and for events three more tries (at once, 1 min, 5 min)."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Sockets:
         self._on_change(self.count)
         await socket.send_text(json.dumps(_hello(self.count)))
         for leaving in self._leaving:
-            self._see_off(leaving, HANDOVER_S)
+            self._close_later(leaving, HANDOVER_S)
         try:
             while True:
                 self._take_ack(await socket.receive_text())
@@ -102,10 +102,10 @@ class Sockets:
                 self._open.remove(socket)
             else:  # it serves on until its successor is there
                 self._leaving.append(socket)
-            self._see_off(socket, 0.0 if close else GRACE_SECONDS)
+            self._close_later(socket, 0.0 if close else GRACE_SECONDS)
         return len(sockets)
 
-    def _see_off(self, socket: WebSocket, grace: float) -> None:
+    def _close_later(self, socket: WebSocket, grace: float) -> None:
         """Hang up after `grace` (at once when the successor of a socket that was asked to go is there)."""
         task = asyncio.create_task(self._hang_up(socket, grace))
         self._closing.add(task)

@@ -1,4 +1,4 @@
-"""The workspace's sense of time: real, and movable forward so that tests need not wait."""
+"""The workspace's clock: real time, which tests can move forward so that they need not wait."""
 
 from __future__ import annotations
 

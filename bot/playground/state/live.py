@@ -1,4 +1,4 @@
-"""What is happening, told live to the web pages (and anyone else) that watch."""
+"""Publishes what happens to the web pages (and others) that watch."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Live:
         return queue
 
     def unwatch(self, queue: asyncio.Queue[dict[str, Any] | None]) -> None:
-        """Stop telling this queue."""
+        """Unsubscribe this queue."""
         self._watchers = [pair for pair in self._watchers if pair[1] is not queue]
 
-    def tell(self, note: dict[str, Any], members: list[str] | None = None) -> None:
-        """Tell `members` (everyone when None)."""
+    def publish(self, note: dict[str, Any], members: list[str] | None = None) -> None:
+        """Send a note to `members` (to everyone when None)."""
         for user, queue in list(self._watchers):
             if members is not None and user not in members:
                 continue

@@ -1,4 +1,4 @@
-"""Messages come, change and go: kept, shown live to who may see them, and told to the app as events."""
+"""Posts, edits and deletes messages: stores them, shows them live to those who may see them, sends the app its events."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ SUBSCRIPTION = {
 }
 
 
-class Floor:
-    """What every verb of the workspace needs in hand: its state, the way to the app, the live pages, the
-    links."""
+class WorkspaceContext:
+    """What every method of the workspace needs: its state, the outbox to the app, the live pages, the links."""
 
     def __init__(
         self, workspace: Workspace, outbox: Outbox, live: Live, links: Links, sockets: Sockets
@@ -40,17 +39,19 @@ class Floor:
         self.webhooks: dict[str, str] = {}  # channel by address, web_api.webhooks
         self.codes: Any = None  # web_api.oauth.Codes, the same for every workspace of the app
 
-    def tell(self, channel: Channel, note: Json, only: str | None = None) -> None:
+    def publish(self, channel: Channel, note: Json, only: str | None = None) -> None:
         """Show a note to the members of a channel, or to one person."""
         members = [only] if only else list(channel.members)
         if channel.kind == "channel" and not only:
             members = list(self.workspace.users)
-        self.live.tell({"channel": channel.id, **note}, members)
+        self.live.publish({"channel": channel.id, **note}, members)
 
 
-def post(floor: Floor, channel: Channel, message: Json, *, ephemeral_to: str | None = None) -> Json:
-    """Add a message (a `ts` is given to it unless it has one) and tell pages and app. Returns it."""
-    workspace = floor.workspace
+def post(
+    context: WorkspaceContext, channel: Channel, message: Json, *, ephemeral_to: str | None = None
+) -> Json:
+    """Add a message (a `ts` is added unless it has one), notify pages and app, and return it."""
+    workspace = context.workspace
     message.setdefault("type", "message")
     message.setdefault("ts", workspace.new_ts())
     author = workspace.users.get(str(message.get("user")))
@@ -61,15 +62,15 @@ def post(floor: Floor, channel: Channel, message: Json, *, ephemeral_to: str | N
         message |= {"is_ephemeral": True, "_ephemeral_to": ephemeral_to}
     thread_ts = message.get("thread_ts")
     if thread_ts and not ephemeral_to:
-        _count_reply(floor, channel, thread_ts, message)
+        _count_reply(context, channel, thread_ts, message)
     workspace.keep_message(channel.id, message)
-    floor.tell(channel, {"type": "message", "message": wire(message)}, ephemeral_to)
+    context.publish(channel, {"type": "message", "message": wire(message)}, ephemeral_to)
     if not ephemeral_to and BOT_USER in channel.members:
-        emit_message(floor, channel, message)
+        emit_message(context, channel, message)
     return message
 
 
-def edit(floor: Floor, channel: Channel, message: Json, changes: Json) -> None:
+def edit(context: WorkspaceContext, channel: Channel, message: Json, changes: Json) -> None:
     """Change a message in place; None removes a key."""
     previous = wire(message)
     for key, value in changes.items():
@@ -77,9 +78,9 @@ def edit(floor: Floor, channel: Channel, message: Json, changes: Json) -> None:
             message.pop(key, None)
         else:
             message[key] = value
-    floor.workspace.keep_message(channel.id, message)
+    context.workspace.keep_message(channel.id, message)
     only = message.get("_ephemeral_to")
-    floor.tell(channel, {"type": "changed", "message": wire(message)}, only)
+    context.publish(channel, {"type": "changed", "message": wire(message)}, only)
     if not only and BOT_USER in channel.members:
         body = {
             "subtype": "message_changed",
@@ -87,34 +88,34 @@ def edit(floor: Floor, channel: Channel, message: Json, changes: Json) -> None:
             "previous_message": previous,
             "hidden": True,
         }
-        _emit_changed(floor, channel, body)
+        _emit_changed(context, channel, body)
         mention = f"<@{BOT_USER}>"
         is_new = mention in str(message.get("text")) and mention not in str(previous.get("text"))
         if is_new and channel.kind != "im" and message.get("user") != BOT_USER:
-            floor.outbox.emit(
+            context.outbox.emit(
                 {
                     **wire(message),
                     "type": "app_mention",
                     "channel": channel.id,
-                    "event_ts": floor.workspace.new_ts(),
+                    "event_ts": context.workspace.new_ts(),
                 }
             )
 
 
-def remove(floor: Floor, channel: Channel, ts: str) -> None:
+def remove(context: WorkspaceContext, channel: Channel, ts: str) -> None:
     """Delete a message; a deleted reply leaves its thread's count."""
-    previous = floor.workspace.messages[channel.id][ts]
+    previous = context.workspace.messages[channel.id][ts]
     only = previous.get("_ephemeral_to")
     if previous.get("reply_count") and not only:
-        _entomb(floor, channel, previous)
+        _leave_tombstone(context, channel, previous)
         return
-    floor.workspace.drop_message(channel.id, ts)
-    root = floor.workspace.messages[channel.id].get(previous.get("thread_ts") or "")
+    context.workspace.drop_message(channel.id, ts)
+    root = context.workspace.messages[channel.id].get(previous.get("thread_ts") or "")
     if root is not None and root is not previous and not only:
         root["reply_count"] = max(0, root.get("reply_count", 1) - 1)
-        floor.workspace.keep_message(channel.id, root)
-        floor.tell(channel, {"type": "changed", "message": wire(root)})
-    floor.tell(channel, {"type": "deleted", "ts": ts}, only)
+        context.workspace.keep_message(channel.id, root)
+        context.publish(channel, {"type": "changed", "message": wire(root)})
+    context.publish(channel, {"type": "deleted", "ts": ts}, only)
     if not only and BOT_USER in channel.members:
         body = {
             "subtype": "message_deleted",
@@ -122,11 +123,11 @@ def remove(floor: Floor, channel: Channel, ts: str) -> None:
             "previous_message": wire(previous),
             "hidden": True,
         }
-        _emit_changed(floor, channel, body)
+        _emit_changed(context, channel, body)
 
 
-def _entomb(floor: Floor, channel: Channel, root: Json) -> None:
-    """A deleted message with replies stays as a stone, so that its thread can be read."""
+def _leave_tombstone(context: WorkspaceContext, channel: Channel, root: Json) -> None:
+    """Replace a deleted message that has replies by a tombstone, so that its thread can be read."""
     parts = (
         "blocks",
         "files",
@@ -138,11 +139,16 @@ def _entomb(floor: Floor, channel: Channel, root: Json) -> None:
         "bot_id",
         "app_id",
     )
-    stone = {"subtype": "tombstone", "text": "This message was deleted.", "user": "USLACKBOT", "hidden": True}
-    edit(floor, channel, root, {**dict.fromkeys(parts), **stone})
+    tombstone = {
+        "subtype": "tombstone",
+        "text": "This message was deleted.",
+        "user": "USLACKBOT",
+        "hidden": True,
+    }
+    edit(context, channel, root, {**dict.fromkeys(parts), **tombstone})
 
 
-def emit_message(floor: Floor, channel: Channel, message: Json) -> None:
+def emit_message(context: WorkspaceContext, channel: Channel, message: Json) -> None:
     """The `message` event for a new message, and `app_mention` when it names the app in a channel."""
     event: Json = {**wire(message), "channel": channel.id, "event_ts": message["ts"]}
     event = {
@@ -151,24 +157,24 @@ def emit_message(floor: Floor, channel: Channel, message: Json) -> None:
         if key not in {"reply_count", "reply_users", "latest_reply"}
     }
     subscription = SUBSCRIPTION[channel.kind]
-    floor.outbox.emit({**event, "channel_type": channel.kind}, subscription=subscription)
+    context.outbox.emit({**event, "channel_type": channel.kind}, subscription=subscription)
     if message.get("metadata"):
-        _emit_metadata(floor, channel, message, "message_metadata_posted")
-    _emit_links(floor, channel, message)
+        _emit_metadata(context, channel, message, "message_metadata_posted")
+    _emit_links(context, channel, message)
     is_mention = f"<@{BOT_USER}>" in (message.get("text") or "")
     if message.get("subtype") == "file_share":  # Slack tells of a mention beside a file by `message` alone
         return
     if is_mention and channel.kind != "im" and message.get("user") != BOT_USER:
         mention = {key: value for key, value in event.items() if key != "subtype"}
-        floor.outbox.emit({**mention, "type": "app_mention"})
+        context.outbox.emit({**mention, "type": "app_mention"})
 
 
-def _emit_links(floor: Floor, channel: Channel, message: Json) -> None:
+def _emit_links(context: WorkspaceContext, channel: Channel, message: Json) -> None:
     """`link_shared` for a person's links to the domains that the manifest unfurls."""
     links = []
     for url in LINK.findall(str(message.get("text") or "")) if "bot_id" not in message else ():
         host = (urlparse(html.unescape(url)).hostname or "").lower()
-        domains = [d for d in floor.workspace.app.unfurl_domains if host == d or host.endswith(f".{d}")]
+        domains = [d for d in context.workspace.app.unfurl_domains if host == d or host.endswith(f".{d}")]
         links += [{"domain": domain, "url": html.unescape(url)} for domain in domains[:1]]
     if links:
         event: Json = {
@@ -179,10 +185,10 @@ def _emit_links(floor: Floor, channel: Channel, message: Json) -> None:
         }
         event |= {"message_ts": message["ts"], "event_ts": message["ts"], "source": "conversations_history"}
         event |= {"unfurl_id": f"{channel.id}.{message['ts']}", "is_bot_user_member": True}
-        floor.outbox.emit(event | ({"thread_ts": message["thread_ts"]} if "thread_ts" in message else {}))
+        context.outbox.emit(event | ({"thread_ts": message["thread_ts"]} if "thread_ts" in message else {}))
 
 
-def _emit_metadata(floor: Floor, channel: Channel, message: Json, kind: str) -> None:
+def _emit_metadata(context: WorkspaceContext, channel: Channel, message: Json, kind: str) -> None:
     event: Json = {"type": kind, "channel_id": channel.id, "message_ts": message["ts"]}
     event |= {
         "app_id": message.get("app_id"),
@@ -190,7 +196,7 @@ def _emit_metadata(floor: Floor, channel: Channel, message: Json, kind: str) -> 
         "user_id": message.get("user"),
     }
     event |= {"team_id": message.get("team"), "metadata": message["metadata"]}
-    floor.outbox.emit(event | {"event_ts": floor.workspace.new_ts()})
+    context.outbox.emit(event | {"event_ts": context.workspace.new_ts()})
 
 
 def bot_message(workspace: Workspace, text: str, **more: Any) -> Json:
@@ -207,15 +213,15 @@ def bot_message(workspace: Workspace, text: str, **more: Any) -> Json:
     }
 
 
-def _emit_changed(floor: Floor, channel: Channel, body: Json) -> None:
-    ts = floor.workspace.new_ts()
+def _emit_changed(context: WorkspaceContext, channel: Channel, body: Json) -> None:
+    ts = context.workspace.new_ts()
     event = {"type": "message", "channel": channel.id, "ts": ts, "event_ts": ts, **body}
     event["channel_type"] = channel.kind
-    floor.outbox.emit(event, subscription=SUBSCRIPTION[channel.kind])
+    context.outbox.emit(event, subscription=SUBSCRIPTION[channel.kind])
 
 
-def _count_reply(floor: Floor, channel: Channel, thread_ts: str, reply: Json) -> None:
-    root = floor.workspace.messages[channel.id].get(thread_ts)
+def _count_reply(context: WorkspaceContext, channel: Channel, thread_ts: str, reply: Json) -> None:
+    root = context.workspace.messages[channel.id].get(thread_ts)
     if root is None or thread_ts == reply["ts"]:
         return
     users = [*root.get("reply_users", []), reply["user"]] if "user" in reply else root.get("reply_users", [])
@@ -226,5 +232,5 @@ def _count_reply(floor: Floor, channel: Channel, thread_ts: str, reply: Json) ->
     root["latest_reply"] = reply["ts"]
     if "user" in root:
         reply.setdefault("parent_user_id", root["user"])
-    floor.workspace.keep_message(channel.id, root)
-    floor.tell(channel, {"type": "changed", "message": wire(root)})
+    context.workspace.keep_message(channel.id, root)
+    context.publish(channel, {"type": "changed", "message": wire(root)})

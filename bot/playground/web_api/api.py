@@ -1,4 +1,4 @@
-"""The Web API's front door: token, scope, rate, planned faults, the method itself, and a log of it all."""
+"""Handles every Web API call: token, scope, rate, planned faults, the method itself, and a log of calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from bot.playground.errors import ApiError
-from bot.playground.state.posting import Floor
+from bot.playground.state.posting import WorkspaceContext
 from bot.playground.state.workspace import Json
 from bot.playground.web_api import (
     canvases,
@@ -69,9 +69,9 @@ SECRET_FIELDS = {"token", "client_secret", "refresh_token", "code"}
 
 @dataclass
 class Api:
-    """Answers /api/{method}. `faults` holds what the next calls of a method shall suffer (see FAULTS)."""
+    """Answers /api/{method}. `faults` holds the planned faults of the next calls of a method (see FAULTS)."""
 
-    floor: Floor
+    context: WorkspaceContext
     rates: Rates
     faults: dict[str, deque[str]] = field(default_factory=dict)
     log: deque[Json] = field(default_factory=lambda: deque(maxlen=20_000))
@@ -98,7 +98,8 @@ class Api:
                 return self._log_call(name, params, body, 200, start)
         body, status, headers = self._run(name, params, token, refusal)
         if status == 200 and (warning := charset_warning(request)):
-            metadata: Json = dict(body.get("response_metadata") or {})
+            found: Any = body.get("response_metadata")
+            metadata: Json = dict(found or {})
             metadata["warnings"] = [*(metadata.get("warnings") or ()), warning]
             body = {**body, "warning": ",".join(metadata["warnings"]), "response_metadata": metadata}
         if fault == "accepted_drop":
@@ -118,7 +119,7 @@ class Api:
             if wait:
                 return {"ok": False, "error": "ratelimited"}, 429, {"Retry-After": str(wait)}
             return (
-                {"ok": True, **method.run(self.floor, parse_params(params))},
+                {"ok": True, **method.run(self.context, parse_params(params))},
                 200,
                 self._scope_headers(method),
             )
@@ -126,14 +127,14 @@ class Api:
             return error.body(), 200, {}
 
     def _authorise(self, method: Method, token: str) -> None:
-        tokens = self.floor.workspace.tokens
+        tokens = self.context.workspace.tokens
         if method.token == "none":  # noqa: S105
             return
         if not token:
             raise ApiError("not_authed")
         if token in tokens["revoked"]:
             raise ApiError("token_revoked")
-        bot_state = self.floor.workspace.bot_token_state(token)
+        bot_state = self.context.workspace.bot_token_state(token)
         if bot_state == "token_expired":
             raise ApiError(bot_state)
         kind = "bot" if bot_state else "app" if token == tokens["app"] else ""
@@ -141,11 +142,11 @@ class Api:
             raise ApiError("invalid_auth")
         if kind != method.token:
             raise ApiError("not_allowed_token_type")
-        if method.scopes and not self.floor.workspace.app.scopes & set(method.scopes):
-            raise missing_scope(self.floor, method.scopes[0])
+        if method.scopes and not self.context.workspace.app.scopes & set(method.scopes):
+            raise missing_scope(self.context, method.scopes[0])
 
     def _scope_headers(self, method: Method) -> dict[str, str]:
-        have = ",".join(sorted(self.floor.workspace.app.scopes))
+        have = ",".join(sorted(self.context.workspace.app.scopes))
         return {"x-oauth-scopes": have, "x-accepted-oauth-scopes": ",".join(method.scopes)}
 
     def _next_fault(self, name: str) -> str | None:
@@ -184,7 +185,7 @@ class Api:
 
 
 def _method_named(name: str) -> Method:
-    """The method, or Slack's word for why a bot cannot call it."""
+    """The method, or Slack's error code for why a bot cannot call it."""
     if name in METHODS:
         return METHODS[name]
     if name in RETIRED:
@@ -213,7 +214,7 @@ class BrokenResponse(Response):
 
 
 def charset_warning(request: Request) -> str:
-    """What Slack remarks on a body's content type: JSON has to name its charset, a form needs none."""
+    """Slack's warning about a body's content type: JSON has to name its charset, a form needs none."""
     kind = request.headers.get("content-type", "").lower()
     if kind.startswith("application/json") and "charset" not in kind:
         return "missing_charset"
@@ -221,7 +222,7 @@ def charset_warning(request: Request) -> str:
 
 
 async def read_call(request: Request) -> tuple[Json, str, str]:
-    """Arguments and token of a call, from JSON, form, multipart or query, and Slack's word where the body is broken."""
+    """Arguments and token of a call, from JSON, form, multipart or query, and Slack's error code where the body is broken."""
     params: Json = dict(request.query_params)
     kind = request.headers.get("content-type", "")
     raw = await request.body()
@@ -249,17 +250,17 @@ async def read_call(request: Request) -> tuple[Json, str, str]:
     return params, token, refusal
 
 
-def open_connection(floor: Floor, params: Json) -> Json:
+def open_connection(context: WorkspaceContext, params: Json) -> Json:
     """apps.connections.open: a WebSocket address with a single-use ticket."""
-    url = floor.workspace.base_url.replace("http", "ws", 1)
-    return {"url": f"{url}/link/?ticket={floor.sockets.ticket()}&app_id={params.get('app_id', '')}"}
+    url = context.workspace.base_url.replace("http", "ws", 1)
+    return {"url": f"{url}/link/?ticket={context.sockets.ticket()}&app_id={params.get('app_id', '')}"}
 
 
-def authorizations(floor: Floor, params: Json) -> Json:
+def authorizations(context: WorkspaceContext, params: Json) -> Json:
     """apps.event.authorizations.list: the installations that an event is for, by the context that came with it."""
     if not params.get("event_context"):
         raise ApiError("missing_event_context")
-    for body in floor.outbox.envelopes.values():
+    for body in context.outbox.envelopes.values():
         if body["event_context"] == params["event_context"]:
             return {"authorizations": body["authorizations"], "response_metadata": {"next_cursor": ""}}
     raise ApiError("invalid_event_context")

@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.playground.block_kit.blocks import TOTAL_TEXT, check_blocks, total_text
 from bot.playground.errors import ApiError, invalid_arguments
-from bot.playground.state.posting import Floor
+from bot.playground.state.posting import WorkspaceContext
 from bot.playground.state.seed import BOT_USER, Channel
 from bot.playground.state.workspace import Json
 
@@ -29,7 +29,7 @@ class Method:
     """A Web API method: its code, any one of the `scopes` it takes, its token ("bot" or "app") and calls a
     minute."""
 
-    run: Callable[[Floor, Json], Json]
+    run: Callable[[WorkspaceContext, Json], Json]
     scopes: tuple[str, ...] = ()
     token: str = "bot"  # noqa: S105  (a kind of token, not one)
     per_minute: int = 50
@@ -81,9 +81,9 @@ def flag(value: Any) -> bool:
     return value in (True, "true", "True", "1", 1)
 
 
-def writable(floor: Floor, reference: Any) -> Channel:
+def writable(context: WorkspaceContext, reference: Any) -> Channel:
     """A conversation the app may post in; is_archived, channel_not_found or not_in_channel otherwise."""
-    channel = floor.workspace.channel_of(str(reference or ""))
+    channel = context.workspace.channel_of(str(reference or ""))
     if channel.is_archived:
         raise ApiError("is_archived")
     if BOT_USER not in channel.members:
@@ -91,20 +91,20 @@ def writable(floor: Floor, reference: Any) -> Channel:
     return channel
 
 
-def readable(floor: Floor, reference: Any, what: str) -> Channel:
+def readable(context: WorkspaceContext, reference: Any, what: str) -> Channel:
     """A conversation the app may read; `what` is "history" or "read", the scope that its kind needs."""
-    channel = floor.workspace.channel_of(str(reference or ""))
+    channel = context.workspace.channel_of(str(reference or ""))
     scope = f"{PREFIX[channel.kind]}:{what}"
-    if scope not in floor.workspace.app.scopes:
-        raise missing_scope(floor, scope)
+    if scope not in context.workspace.app.scopes:
+        raise missing_scope(context, scope)
     if BOT_USER not in channel.members and (what == "history" or channel.kind != "channel"):
         raise ApiError("not_in_channel" if channel.kind == "channel" else "channel_not_found")
     return channel
 
 
-def missing_scope(floor: Floor, scope: str) -> ApiError:
+def missing_scope(context: WorkspaceContext, scope: str) -> ApiError:
     """Slack's refusal that names the scope that is needed and those that the app has."""
-    return ApiError("missing_scope", needed=scope, provided=",".join(sorted(floor.workspace.app.scopes)))
+    return ApiError("missing_scope", needed=scope, provided=",".join(sorted(context.workspace.app.scopes)))
 
 
 def check_content(params: Json, *, text_most: int = 40_000) -> None:
@@ -153,29 +153,29 @@ def check_metadata(metadata: Any) -> None:
         raise ApiError("metadata_too_large")
 
 
-def named_blocks(floor: Floor, blocks: Any) -> Any:
+def named_blocks(context: WorkspaceContext, blocks: Any) -> Any:
     """Blocks with the ids that Slack fills in: a block_id each, an action_id on each element."""
     if not isinstance(blocks, list):
         return blocks
-    return [_with_id(floor, block) for block in blocks]
+    return [_with_id(context, block) for block in blocks]
 
 
-def _with_id(floor: Floor, block: Json) -> Json:
+def _with_id(context: WorkspaceContext, block: Json) -> Json:
     copy = {**block}
-    copy.setdefault("block_id", floor.workspace.new_id("b")[2:7])
+    copy.setdefault("block_id", context.workspace.new_id("b")[2:7])
     for key in ("elements", "actions"):
         if isinstance(copy.get(key), list) and copy["type"] != "rich_text":
-            copy[key] = [_named_element(floor, item) for item in copy[key]]
+            copy[key] = [_named_element(context, item) for item in copy[key]]
     for key in ("accessory", "element"):
         if isinstance(copy.get(key), dict):
-            copy[key] = _named_element(floor, copy[key])
+            copy[key] = _named_element(context, copy[key])
     if isinstance(copy.get("child_blocks"), list):
-        copy["child_blocks"] = named_blocks(floor, copy["child_blocks"])
+        copy["child_blocks"] = named_blocks(context, copy["child_blocks"])
     return copy
 
 
-def _named_element(floor: Floor, item: Json) -> Json:
+def _named_element(context: WorkspaceContext, item: Json) -> Json:
     passive = {"image", "mrkdwn", "plain_text", "card"}
     if item.get("type") in passive or "action_id" in item:
         return item
-    return {**item, "action_id": floor.workspace.new_id("a")[2:7]}
+    return {**item, "action_id": context.workspace.new_id("a")[2:7]}

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from bot.playground.errors import ApiError, invalid_arguments
-from bot.playground.state.posting import Floor
+from bot.playground.state.posting import WorkspaceContext
 from bot.playground.state.seed import BOT_USER
 from bot.playground.state.workspace import Json
 from bot.playground.web_api.calls import Method, names_in, need, writable
@@ -18,35 +18,35 @@ OPERATIONS = {
 SECTION_KINDS = {"h1": "# ", "h2": "## ", "h3": "### "}
 
 
-def create(floor: Floor, params: Json) -> Json:
+def create(context: WorkspaceContext, params: Json) -> Json:
     """canvases.create."""
-    sections = _sections(floor, params.get("document_content"))
-    return {"canvas_id": _keep_new(floor, str(params.get("title") or ""), sections)}
+    sections = _sections(context, params.get("document_content"))
+    return {"canvas_id": _keep_new(context, str(params.get("title") or ""), sections)}
 
 
-def create_of_channel(floor: Floor, params: Json) -> Json:
+def create_of_channel(context: WorkspaceContext, params: Json) -> Json:
     """conversations.canvases.create: the one canvas of a channel."""
-    channel = writable(floor, params.get("channel_id"))
-    if any(record["channel"] == channel.id for record in floor.workspace.records("canvas").values()):
+    channel = writable(context, params.get("channel_id"))
+    if any(record["channel"] == channel.id for record in context.workspace.records("canvas").values()):
         raise ApiError("channel_canvas_already_exists")
-    sections = _sections(floor, params.get("document_content"))
-    return {"canvas_id": _keep_new(floor, str(params.get("title") or ""), sections, channel.id)}
+    sections = _sections(context, params.get("document_content"))
+    return {"canvas_id": _keep_new(context, str(params.get("title") or ""), sections, channel.id)}
 
 
-def edit(floor: Floor, params: Json) -> Json:
+def edit(context: WorkspaceContext, params: Json) -> Json:
     """canvases.edit: one change at a time, as Slack has it."""
-    record = _canvas(floor, params)
+    record = _canvas(context, params)
     changes = params.get("changes")
     if not isinstance(changes, list) or not changes:
         raise invalid_arguments("missing required field: changes")
     if len(changes) > 1:
         raise invalid_arguments("no more than 1 items allowed [json-pointer:/changes]")
-    _change(floor, record, changes[0])
-    floor.workspace.keep_record("canvas", record["id"], record)
+    _change(context, record, changes[0])
+    context.workspace.keep_record("canvas", record["id"], record)
     return {}
 
 
-def _change(floor: Floor, record: Json, change: Any) -> None:
+def _change(context: WorkspaceContext, record: Json, change: Any) -> None:
     operation = change.get("operation") if isinstance(change, dict) else None
     if operation not in OPERATIONS:
         raise invalid_arguments("must be a valid enum value [json-pointer:/changes/0/operation]")
@@ -60,7 +60,7 @@ def _change(floor: Floor, record: Json, change: Any) -> None:
     if operation == "rename":
         record["title"] = str((change.get("title_content") or {}).get("markdown") or "")
         return
-    rows = [] if operation == "delete" else _sections(floor, change.get("document_content"))
+    rows = [] if operation == "delete" else _sections(context, change.get("document_content"))
     if operation == "replace":
         record["sections"] = rows if at is None else [*sections[:at], *rows, *sections[at + 1 :]]
     elif operation == "delete" and at is not None:
@@ -71,15 +71,15 @@ def _change(floor: Floor, record: Json, change: Any) -> None:
         record["sections"] = [*sections[:place], *rows, *sections[place:]]
 
 
-def delete(floor: Floor, params: Json) -> Json:
+def delete(context: WorkspaceContext, params: Json) -> Json:
     """canvases.delete."""
-    floor.workspace.drop_record("canvas", _canvas(floor, params)["id"])
+    context.workspace.drop_record("canvas", _canvas(context, params)["id"])
     return {}
 
 
-def lookup(floor: Floor, params: Json) -> Json:
+def lookup(context: WorkspaceContext, params: Json) -> Json:
     """canvases.sections.lookup: by kind of heading, by words, or by both."""
-    record, criteria = _canvas(floor, params), params.get("criteria")
+    record, criteria = _canvas(context, params), params.get("criteria")
     if not isinstance(criteria, dict) or not (criteria.get("section_types") or criteria.get("contains_text")):
         raise invalid_arguments("missing required field: criteria")
     kinds = criteria.get("section_types") or []
@@ -95,45 +95,45 @@ def lookup(floor: Floor, params: Json) -> Json:
     return {"sections": hits}
 
 
-def content(floor: Floor, params: Json) -> Json:
+def content(context: WorkspaceContext, params: Json) -> Json:
     """canvases.getContent: the whole in Markdown."""
-    record = _canvas(floor, params)
+    record = _canvas(context, params)
     return {
         "content": {"type": "markdown", "markdown": "\n\n".join(one["text"] for one in record["sections"])}
     }
 
 
-def set_access(floor: Floor, params: Json) -> Json:
+def set_access(context: WorkspaceContext, params: Json) -> Json:
     """canvases.access.set: for people or for channels, not both in one call."""
-    record = _canvas(floor, params)
+    record = _canvas(context, params)
     if params.get("access_level") not in LEVELS:
         raise invalid_arguments("must be a valid enum value [json-pointer:/access_level]")
-    for name in _readers(floor, params):
+    for name in _readers(context, params):
         record["access"][name] = params["access_level"]
-    floor.workspace.keep_record("canvas", record["id"], record)
+    context.workspace.keep_record("canvas", record["id"], record)
     return {}
 
 
-def delete_access(floor: Floor, params: Json) -> Json:
+def delete_access(context: WorkspaceContext, params: Json) -> Json:
     """canvases.access.delete."""
-    record = _canvas(floor, params)
-    for name in _readers(floor, params):
+    record = _canvas(context, params)
+    for name in _readers(context, params):
         record["access"].pop(name, None)
-    floor.workspace.keep_record("canvas", record["id"], record)
+    context.workspace.keep_record("canvas", record["id"], record)
     return {}
 
 
-def _readers(floor: Floor, params: Json) -> list[str]:
+def _readers(context: WorkspaceContext, params: Json) -> list[str]:
     users, channels = names_in(params.get("user_ids")), names_in(params.get("channel_ids"))
     if bool(users) == bool(channels):
         raise invalid_arguments("either user_ids or channel_ids must be given")
-    if any(user not in floor.workspace.users for user in users):
+    if any(user not in context.workspace.users for user in users):
         raise ApiError("user_not_found")
-    return users or [floor.workspace.channel_of(channel).id for channel in channels]
+    return users or [context.workspace.channel_of(channel).id for channel in channels]
 
 
-def _keep_new(floor: Floor, title: str, sections: list[Json], channel: str = "") -> str:
-    key = floor.workspace.new_id("F")
+def _keep_new(context: WorkspaceContext, title: str, sections: list[Json], channel: str = "") -> str:
+    key = context.workspace.new_id("F")
     record = {
         "id": key,
         "title": title,
@@ -141,11 +141,11 @@ def _keep_new(floor: Floor, title: str, sections: list[Json], channel: str = "")
         "channel": channel,
         "access": {BOT_USER: "owner"},
     }
-    floor.workspace.keep_record("canvas", key, record)
+    context.workspace.keep_record("canvas", key, record)
     return key
 
 
-def _sections(floor: Floor, content: Any) -> list[Json]:
+def _sections(context: WorkspaceContext, content: Any) -> list[Json]:
     if content is None:
         return []
     if not isinstance(content, dict) or content.get("type") != "markdown":
@@ -155,12 +155,12 @@ def _sections(floor: Floor, content: Any) -> list[Json]:
         for part in re.split(r"\n\s*\n|\n(?=#{1,3} )", str(content.get("markdown") or ""))
         if part.strip()
     ]
-    return [{"id": f"temp:C:{floor.workspace.new_id('s')}", "text": part.strip()} for part in parts]
+    return [{"id": f"temp:C:{context.workspace.new_id('s')}", "text": part.strip()} for part in parts]
 
 
-def _canvas(floor: Floor, params: Json) -> Json:
+def _canvas(context: WorkspaceContext, params: Json) -> Json:
     need(params, "canvas_id")
-    record = floor.workspace.records("canvas").get(str(params["canvas_id"]))
+    record = context.workspace.records("canvas").get(str(params["canvas_id"]))
     if record is None:
         raise ApiError("canvas_not_found")
     return record

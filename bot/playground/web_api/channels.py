@@ -6,7 +6,7 @@ import re
 
 from bot.playground.errors import ApiError
 from bot.playground.state import posting
-from bot.playground.state.posting import Floor
+from bot.playground.state.posting import WorkspaceContext
 from bot.playground.state.seed import BOT_USER, Channel
 from bot.playground.state.workspace import Json
 from bot.playground.web_api.calls import Method, flag, names_in, need
@@ -16,8 +16,8 @@ NAME_MOST, ABOUT_MOST = 80, 250
 HERE = {"channel": "channel", "group": "group"}
 
 
-def check_name(floor: Floor, name: str) -> str:
-    """The name, or Slack's word for what is wrong with it."""
+def check_name(context: WorkspaceContext, name: str) -> str:
+    """The name, or Slack's error code for what is wrong with it."""
     if not name:
         raise ApiError("invalid_name_required")
     if len(name) > NAME_MOST:
@@ -26,165 +26,169 @@ def check_name(floor: Floor, name: str) -> str:
         raise ApiError("invalid_name_punctuation")
     if not re.fullmatch(r"[\w-]+", name) or name != name.lower():
         raise ApiError("invalid_name_specials")
-    if any(channel.name == name for channel in floor.workspace.channels.values()):
+    if any(channel.name == name for channel in context.workspace.channels.values()):
         raise ApiError("name_taken")
     return name
 
 
-def create(floor: Floor, params: Json) -> Json:
+def create(context: WorkspaceContext, params: Json) -> Json:
     """conversations.create: the app is its first member."""
-    name = check_name(floor, str(params.get("name") or ""))
+    name = check_name(context, str(params.get("name") or ""))
     kind = "group" if flag(params.get("is_private")) else "channel"
-    channel = Channel(floor.workspace.new_id("C"), name, kind, [BOT_USER], team=floor.workspace.team.id)
-    floor.workspace.keep_channel(channel)
-    event = {"type": "channel_created", "event_ts": floor.workspace.new_ts()}
+    channel = Channel(context.workspace.new_id("C"), name, kind, [BOT_USER], team=context.workspace.team.id)
+    context.workspace.keep_channel(channel)
+    event = {"type": "channel_created", "event_ts": context.workspace.new_ts()}
     if kind == "channel":
-        floor.outbox.emit({**event, "channel": {"id": channel.id, "name": name, "creator": BOT_USER}})
-    floor.tell(channel, {"type": "channel_changed"})
+        context.outbox.emit({**event, "channel": {"id": channel.id, "name": name, "creator": BOT_USER}})
+    context.publish(channel, {"type": "channel_changed"})
     return {"channel": describe(channel)}
 
 
-def set_archive(floor: Floor, channel: Channel, to_archive: bool, by: str) -> None:
-    """Archives a channel or brings it back; members see it, the app hears of it."""
+def set_archive(context: WorkspaceContext, channel: Channel, to_archive: bool, by: str) -> None:
+    """Archives or restores a channel; members see it, the app gets its event."""
     channel.is_archived = to_archive
-    floor.workspace.keep_channel(channel)
+    context.workspace.keep_channel(channel)
     word = "archive" if to_archive else "unarchive"
     kind = HERE.get(channel.kind, "channel")
-    event = {"channel": channel.id, "user": by, "event_ts": floor.workspace.new_ts()}
-    floor.outbox.emit({"type": f"{kind}_{word}", **event})
+    event = {"channel": channel.id, "user": by, "event_ts": context.workspace.new_ts()}
+    context.outbox.emit({"type": f"{kind}_{word}", **event})
     text = f"<@{by}> {'archived' if to_archive else 'un-archived'} the channel"
-    note(floor, channel, f"{kind}_{word}", by, text)
+    note(context, channel, f"{kind}_{word}", by, text)
 
 
-def rename_channel(floor: Floor, channel: Channel, name: str, by: str) -> None:
+def rename_channel(context: WorkspaceContext, channel: Channel, name: str, by: str) -> None:
     """Gives a channel another name."""
-    old, channel.name = channel.name, check_name(floor, name)
-    floor.workspace.keep_channel(channel)
+    old, channel.name = channel.name, check_name(context, name)
+    context.workspace.keep_channel(channel)
     kind = HERE.get(channel.kind, "channel")
     place = {"id": channel.id, "name": name, "name_normalized": name, "created": 1_767_225_600}
     place |= {"is_channel": kind == "channel", "is_mpim": False}
-    floor.outbox.emit({"type": f"{kind}_rename", "channel": place, "event_ts": floor.workspace.new_ts()})
-    note(floor, channel, f"{kind}_name", by, f"has renamed the channel from {old!r} to {name!r}")
+    context.outbox.emit({"type": f"{kind}_rename", "channel": place, "event_ts": context.workspace.new_ts()})
+    note(context, channel, f"{kind}_name", by, f"has renamed the channel from {old!r} to {name!r}")
 
 
-def remove_member(floor: Floor, channel: Channel, user: str) -> None:
-    """Somebody leaves; where it is the app, it hears that it has left."""
+def remove_member(context: WorkspaceContext, channel: Channel, user: str) -> None:
+    """Removes a member; the app, if it is the one, gets the event that it has left."""
     if user not in channel.members:
         raise ApiError("not_in_channel")
     kind = HERE.get(channel.kind, "channel")
     if user != BOT_USER:
         event: Json = {"type": "member_left_channel", "user": user, "channel": channel.id}
-        event |= {"channel_type": kind[0].upper(), "team": channel.team, "event_ts": floor.workspace.new_ts()}
-        floor.outbox.emit(event)
+        event |= {
+            "channel_type": kind[0].upper(),
+            "team": channel.team,
+            "event_ts": context.workspace.new_ts(),
+        }
+        context.outbox.emit(event)
     channel.members[:] = [member for member in channel.members if member != user]
-    floor.workspace.keep_channel(channel)
+    context.workspace.keep_channel(channel)
     if user == BOT_USER:
         event = {"type": f"{kind}_left", "channel": channel.id, "actor_id": user}
-        floor.outbox.emit({**event, "event_ts": floor.workspace.new_ts()})
-    note(floor, channel, f"{kind}_leave", user, f"<@{user}> has left the channel")
+        context.outbox.emit({**event, "event_ts": context.workspace.new_ts()})
+    note(context, channel, f"{kind}_leave", user, f"<@{user}> has left the channel")
 
 
-def note(floor: Floor, channel: Channel, subtype: str, user: str, text: str) -> None:
+def note(context: WorkspaceContext, channel: Channel, subtype: str, user: str, text: str) -> None:
     """The line in the channel that says what happened to it."""
-    posting.post(floor, channel, {"type": "message", "subtype": subtype, "user": user, "text": text})
-    floor.tell(channel, {"type": "channel_changed"})
+    posting.post(context, channel, {"type": "message", "subtype": subtype, "user": user, "text": text})
+    context.publish(channel, {"type": "channel_changed"})
 
 
-def archive(floor: Floor, params: Json) -> Json:
+def archive(context: WorkspaceContext, params: Json) -> Json:
     """conversations.archive."""
-    channel = _of_app(floor, params)
+    channel = _of_app(context, params)
     if channel.is_archived:
         raise ApiError("already_archived")
     if channel.name == "general":
         raise ApiError("cant_archive_general")
-    set_archive(floor, channel, True, BOT_USER)
+    set_archive(context, channel, True, BOT_USER)
     return {}
 
 
-def unarchive(floor: Floor, params: Json) -> Json:
+def unarchive(context: WorkspaceContext, params: Json) -> Json:
     """conversations.unarchive."""
-    channel = _of_app(floor, params)
+    channel = _of_app(context, params)
     if not channel.is_archived:
         raise ApiError("not_archived")
-    set_archive(floor, channel, False, BOT_USER)
+    set_archive(context, channel, False, BOT_USER)
     return {}
 
 
-def rename(floor: Floor, params: Json) -> Json:
+def rename(context: WorkspaceContext, params: Json) -> Json:
     """conversations.rename."""
-    channel = _of_app(floor, params)
-    rename_channel(floor, channel, str(params.get("name") or ""), BOT_USER)
+    channel = _of_app(context, params)
+    rename_channel(context, channel, str(params.get("name") or ""), BOT_USER)
     return {"channel": describe(channel)}
 
 
-def leave(floor: Floor, params: Json) -> Json:
+def leave(context: WorkspaceContext, params: Json) -> Json:
     """conversations.leave; a second time says so and is no error."""
-    channel = floor.workspace.channel_of(str(params.get("channel") or ""))
+    channel = context.workspace.channel_of(str(params.get("channel") or ""))
     if channel.kind in ("im", "mpim"):
         raise ApiError("method_not_supported_for_channel_type")
     if channel.name == "general":
         raise ApiError("cant_leave_general")
     if BOT_USER not in channel.members:
         return {"not_in_channel": True}
-    remove_member(floor, channel, BOT_USER)
+    remove_member(context, channel, BOT_USER)
     return {}
 
 
-def invite(floor: Floor, params: Json) -> Json:
+def invite(context: WorkspaceContext, params: Json) -> Json:
     """conversations.invite."""
     need(params, "users")
-    channel = _of_app(floor, params)
+    channel = _of_app(context, params)
     for user in names_in(params["users"]):
-        if user not in floor.workspace.users:
+        if user not in context.workspace.users:
             raise ApiError("user_not_found")
         if user == BOT_USER:
             raise ApiError("cant_invite_self")
         if user in channel.members:
             raise ApiError("already_in_channel")
-        add_member(floor, channel, user, BOT_USER)
+        add_member(context, channel, user, BOT_USER)
     return {"channel": describe(channel)}
 
 
-def kick(floor: Floor, params: Json) -> Json:
+def kick(context: WorkspaceContext, params: Json) -> Json:
     """conversations.kick."""
-    channel = _of_app(floor, params)
+    channel = _of_app(context, params)
     user = str(params.get("user") or "")
-    if user not in floor.workspace.users:
+    if user not in context.workspace.users:
         raise ApiError("user_not_found")
     if user == BOT_USER:
         raise ApiError("cant_kick_self")
     if channel.name == "general":
         raise ApiError("cant_kick_from_general")
-    remove_member(floor, channel, user)
+    remove_member(context, channel, user)
     return {"errors": {}}
 
 
-def set_topic(floor: Floor, params: Json) -> Json:
+def set_topic(context: WorkspaceContext, params: Json) -> Json:
     """conversations.setTopic."""
-    return _describe_anew(floor, params, "topic")
+    return _describe_anew(context, params, "topic")
 
 
-def set_purpose(floor: Floor, params: Json) -> Json:
+def set_purpose(context: WorkspaceContext, params: Json) -> Json:
     """conversations.setPurpose."""
-    return _describe_anew(floor, params, "purpose")
+    return _describe_anew(context, params, "purpose")
 
 
-def _describe_anew(floor: Floor, params: Json, what: str) -> Json:
-    channel, text = _of_app(floor, params), str(params.get(what) or "")
+def _describe_anew(context: WorkspaceContext, params: Json, what: str) -> Json:
+    channel, text = _of_app(context, params), str(params.get(what) or "")
     if channel.is_archived:
         raise ApiError("is_archived")
     if len(text) > ABOUT_MOST:
         raise ApiError("too_long")
     setattr(channel, what, text)
-    floor.workspace.keep_channel(channel)
+    context.workspace.keep_channel(channel)
     kind = HERE.get(channel.kind, "channel")
-    note(floor, channel, f"{kind}_{what}", BOT_USER, f"set the channel {what}: {text}")
+    note(context, channel, f"{kind}_{what}", BOT_USER, f"set the channel {what}: {text}")
     return {"channel": describe(channel), what: text}
 
 
-def close(floor: Floor, params: Json) -> Json:
+def close(context: WorkspaceContext, params: Json) -> Json:
     """conversations.close: a direct message or a group's; what was said stays."""
-    channel = floor.workspace.channel_of(str(params.get("channel") or ""))
+    channel = context.workspace.channel_of(str(params.get("channel") or ""))
     if channel.kind not in ("im", "mpim"):
         raise ApiError("method_not_supported_for_channel_type")
     if BOT_USER not in channel.members:
@@ -192,19 +196,19 @@ def close(floor: Floor, params: Json) -> Json:
     return {"no_op": True, "already_closed": True}
 
 
-def mark(floor: Floor, params: Json) -> Json:
+def mark(context: WorkspaceContext, params: Json) -> Json:
     """conversations.mark: how far the app has read."""
-    channel = floor.workspace.channel_of(str(params.get("channel") or ""))
+    channel = context.workspace.channel_of(str(params.get("channel") or ""))
     if BOT_USER not in channel.members:
         raise ApiError("not_in_channel")
     if not re.fullmatch(r"\d{1,12}(\.\d{1,9})?", str(params.get("ts") or "")):
         raise ApiError("invalid_timestamp")
-    floor.workspace.keep_record("mark", channel.id, {"ts": str(params["ts"])})
+    context.workspace.keep_record("mark", channel.id, {"ts": str(params["ts"])})
     return {}
 
 
-def _of_app(floor: Floor, params: Json) -> Channel:
-    channel = floor.workspace.channel_of(str(params.get("channel") or ""))
+def _of_app(context: WorkspaceContext, params: Json) -> Channel:
+    channel = context.workspace.channel_of(str(params.get("channel") or ""))
     if channel.kind in ("im", "mpim"):
         raise ApiError("method_not_supported_for_channel_type")
     if BOT_USER not in channel.members:

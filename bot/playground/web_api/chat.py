@@ -1,4 +1,4 @@
-"""chat.*: post, change, delete, whisper, link."""
+"""chat.*: post, change, delete, post ephemeral messages, link."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import html
 
 from bot.playground.errors import ApiError
 from bot.playground.state import posting
-from bot.playground.state.posting import Floor
+from bot.playground.state.posting import WorkspaceContext
 from bot.playground.state.seed import BOT_USER
 from bot.playground.state.workspace import Json, wire
 from bot.playground.web_api.calls import (
@@ -22,22 +22,22 @@ from bot.playground.web_api.calls import (
 from bot.playground.web_api.streams import clear_status
 
 
-def post_message(floor: Floor, params: Json) -> Json:
+def post_message(context: WorkspaceContext, params: Json) -> Json:
     """chat.postMessage."""
     need(params, "channel")
-    channel = writable(floor, params["channel"])
+    channel = writable(context, params["channel"])
     check_content(params)
     check_metadata(params.get("metadata"))
-    _check_identity(floor, params)
-    if channel.kind == "im" and not floor.workspace.app.messages_tab:
+    _check_identity(context, params)
+    if channel.kind == "im" and not context.workspace.app.messages_tab:
         raise ApiError("messages_tab_disabled")
     thread_ts = _thread(params.get("thread_ts"))
-    if "_ephemeral_to" in floor.workspace.messages[channel.id].get(thread_ts or "", {}):
+    if "_ephemeral_to" in context.workspace.messages[channel.id].get(thread_ts or "", {}):
         raise ApiError("cannot_reply_to_message")
     message = posting.bot_message(
-        floor.workspace,
+        context.workspace,
         params.get("text") or params.get("markdown_text") or _fallback(params),
-        blocks=_blocks(floor, params),
+        blocks=_blocks(context, params),
         attachments=params.get("attachments"),
         thread_ts=thread_ts,
         metadata=params.get("metadata"),
@@ -45,18 +45,18 @@ def post_message(floor: Floor, params: Json) -> Json:
     )
     if flag(params.get("reply_broadcast")) and thread_ts:
         message["subtype"] = "thread_broadcast"
-        if root := floor.workspace.messages[channel.id].get(thread_ts):
+        if root := context.workspace.messages[channel.id].get(thread_ts):
             message["root"] = wire(root)
-    posting.post(floor, channel, message)
-    clear_status(floor, channel, thread_ts)
+    posting.post(context, channel, message)
+    clear_status(context, channel, thread_ts)
     return {"channel": channel.id, "ts": message["ts"], "message": wire(message)}
 
 
-def update(floor: Floor, params: Json) -> Json:
+def update(context: WorkspaceContext, params: Json) -> Json:
     """chat.update: only the app's own messages; blocks that are not sent again go when text is."""
     need(params, "channel", "ts")
-    channel = writable(floor, params["channel"])
-    message = _own(floor, channel.id, params["ts"], "cant_update_message")
+    channel = writable(context, params["channel"])
+    message = _own(context, channel.id, params["ts"], "cant_update_message")
     if flag(params.get("as_user")):
         raise ApiError("as_user_not_supported")
     if message.get("streaming_state") == "in_progress":
@@ -67,59 +67,59 @@ def update(floor: Floor, params: Json) -> Json:
         raise ApiError("no_dual_broadcast_content_update")
     check_content(params, text_most=UPDATE_TEXT)
     check_metadata(params.get("metadata"))
-    changes: Json = {"edited": {"user": BOT_USER, "ts": floor.workspace.new_ts()}}
+    changes: Json = {"edited": {"user": BOT_USER, "ts": context.workspace.new_ts()}}
     if params.get("text") is not None or params.get("markdown_text") is not None:
         changes |= {"text": params.get("text") or params.get("markdown_text"), "blocks": None}
     if params.get("blocks") is not None or params.get("markdown_text") is not None:
-        changes["blocks"] = _blocks(floor, params) or None
+        changes["blocks"] = _blocks(context, params) or None
     for key in ("attachments", "metadata"):
         if params.get(key) is not None:
             changes[key] = params[key]
-    posting.edit(floor, channel, message, changes)
+    posting.edit(context, channel, message, changes)
     return {"channel": channel.id, "ts": message["ts"], "text": message["text"], "message": wire(message)}
 
 
-def delete(floor: Floor, params: Json) -> Json:
+def delete(context: WorkspaceContext, params: Json) -> Json:
     """chat.delete: only the app's own messages."""
     need(params, "channel", "ts")
-    channel = writable(floor, params["channel"])
-    message = _own(floor, channel.id, params["ts"], "cant_delete_message")
-    posting.remove(floor, channel, message["ts"])
+    channel = writable(context, params["channel"])
+    message = _own(context, channel.id, params["ts"], "cant_delete_message")
+    posting.remove(context, channel, message["ts"])
     return {"channel": channel.id, "ts": message["ts"]}
 
 
-def post_ephemeral(floor: Floor, params: Json) -> Json:
+def post_ephemeral(context: WorkspaceContext, params: Json) -> Json:
     """chat.postEphemeral: shown to one member of the channel, kept out of its history."""
     need(params, "channel", "user")
-    channel = writable(floor, params["channel"])
-    if params["user"] not in floor.workspace.users:
+    channel = writable(context, params["channel"])
+    if params["user"] not in context.workspace.users:
         raise ApiError("user_not_found")
     if params["user"] not in channel.members:
         raise ApiError("user_not_in_channel")
     check_content(params)
     message = posting.bot_message(
-        floor.workspace,
+        context.workspace,
         params.get("text") or params.get("markdown_text") or _fallback(params),
-        blocks=_blocks(floor, params),
+        blocks=_blocks(context, params),
         attachments=params.get("attachments"),
         thread_ts=_thread(params.get("thread_ts")),
     )
-    posting.post(floor, channel, message, ephemeral_to=params["user"])
+    posting.post(context, channel, message, ephemeral_to=params["user"])
     return {"message_ts": message["ts"]}
 
 
-def me_message(floor: Floor, params: Json) -> Json:
+def me_message(context: WorkspaceContext, params: Json) -> Json:
     """chat.meMessage: what the app does, in the third person."""
     need(params, "channel")
-    channel = writable(floor, params["channel"])
+    channel = writable(context, params["channel"])
     if not params.get("text"):
         raise ApiError("no_text")
-    message = posting.bot_message(floor.workspace, str(params["text"]), subtype="me_message")
-    posting.post(floor, channel, message)
+    message = posting.bot_message(context.workspace, str(params["text"]), subtype="me_message")
+    posting.post(context, channel, message)
     return {"channel": channel.id, "ts": message["ts"]}
 
 
-def unfurl(floor: Floor, params: Json) -> Json:
+def unfurl(context: WorkspaceContext, params: Json) -> Json:
     """chat.unfurl: what stands under the links of a person's message."""
     for name in ("channel", "ts", "unfurls"):
         if not params.get(name):
@@ -127,31 +127,31 @@ def unfurl(floor: Floor, params: Json) -> Json:
     unfurls = params["unfurls"]
     if not isinstance(unfurls, dict) or not all(isinstance(one, dict) for one in unfurls.values()):
         raise ApiError("invalid_unfurls_format")
-    channel = writable(floor, params["channel"])
-    message = floor.workspace.messages[channel.id].get(str(params["ts"]))
+    channel = writable(context, params["channel"])
+    message = context.workspace.messages[channel.id].get(str(params["ts"]))
     if message is None or "_ephemeral_to" in message:
         raise ApiError("cannot_find_message")
     links = {url for url in unfurls if url in html.unescape(str(message.get("text")))}
     if not links:
         raise ApiError("cannot_unfurl_url")
     rows = [{**unfurls[url], "from_url": url} for url in unfurls if url in links]
-    posting.edit(floor, channel, message, {"attachments": rows})
+    posting.edit(context, channel, message, {"attachments": rows})
     return {}
 
 
-def get_permalink(floor: Floor, params: Json) -> Json:
+def get_permalink(context: WorkspaceContext, params: Json) -> Json:
     """chat.getPermalink: an address that opens the message in the local web page."""
     need(params, "channel", "message_ts")
-    channel = floor.workspace.channel_of(params["channel"])
-    message = floor.workspace.message(channel.id, params["message_ts"])
-    link = f"{floor.workspace.base_url}/archives/{channel.id}/p{message['ts'].replace('.', '')}"
+    channel = context.workspace.channel_of(params["channel"])
+    message = context.workspace.message(channel.id, params["message_ts"])
+    link = f"{context.workspace.base_url}/archives/{channel.id}/p{message['ts'].replace('.', '')}"
     if message.get("thread_ts") not in (None, message["ts"]):
         link += f"?thread_ts={message['thread_ts']}&cid={channel.id}"
     return {"channel": channel.id, "permalink": link}
 
 
-def _own(floor: Floor, channel: str, ts: str, refusal: str) -> Json:
-    message = floor.workspace.message(channel, str(ts))
+def _own(context: WorkspaceContext, channel: str, ts: str, refusal: str) -> Json:
+    message = context.workspace.message(channel, str(ts))
     if message.get("user") != BOT_USER:
         raise ApiError(refusal)
     return message
@@ -168,12 +168,12 @@ def _thread(value: object) -> str | None:
     return text
 
 
-def _blocks(floor: Floor, params: Json) -> list[Json] | None:
+def _blocks(context: WorkspaceContext, params: Json) -> list[Json] | None:
     blocks = params.get("blocks")
     if params.get("markdown_text"):
         blocks = [{"type": "markdown", "text": params["markdown_text"]}]
         check_message_blocks(blocks)
-    result = named_blocks(floor, blocks)
+    result = named_blocks(context, blocks)
     return result if result else None
 
 
@@ -181,13 +181,13 @@ def _fallback(params: Json) -> str:
     return "This content can't be displayed." if params.get("blocks") else ""
 
 
-def _check_identity(floor: Floor, params: Json) -> None:
+def _check_identity(context: WorkspaceContext, params: Json) -> None:
     if flag(params.get("as_user")):
         raise ApiError("as_user_not_supported")
     wants = [key for key in ("username", "icon_emoji", "icon_url") if params.get(key)]
-    if wants and "chat:write.customize" not in floor.workspace.app.scopes:
+    if wants and "chat:write.customize" not in context.workspace.app.scopes:
         raise ApiError(
-            "missing_scope", needed="chat:write.customize", provided=",".join(floor.workspace.app.scopes)
+            "missing_scope", needed="chat:write.customize", provided=",".join(context.workspace.app.scopes)
         )
 
 

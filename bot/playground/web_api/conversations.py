@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.playground.errors import ApiError
 from bot.playground.state import posting, seed
-from bot.playground.state.posting import Floor
+from bot.playground.state.posting import WorkspaceContext
 from bot.playground.state.seed import BOT_USER, Channel
 from bot.playground.state.workspace import Json, wire
 from bot.playground.web_api.calls import PREFIX, Method, flag, missing_scope, names_in, need, readable
@@ -78,16 +78,16 @@ def page(items: list[Any], params: Json, default: int = 100) -> tuple[list[Any],
     return items[start:rest], cursor
 
 
-def listing(floor: Floor, params: Json) -> Json:
+def listing(context: WorkspaceContext, params: Json) -> Json:
     """conversations.list."""
     types = (params.get("types") or "public_channel").split(",")
     kinds = {KINDS.get(kind.strip(), "") for kind in types}
     if "" in kinds:
         raise ApiError("invalid_types")
     for kind in sorted(kinds & PREFIX.keys()):
-        if f"{PREFIX[kind]}:read" not in floor.workspace.app.scopes:
-            raise missing_scope(floor, f"{PREFIX[kind]}:read")
-    channels = [c for c in floor.workspace.channels.values() if c.kind in kinds]
+        if f"{PREFIX[kind]}:read" not in context.workspace.app.scopes:
+            raise missing_scope(context, f"{PREFIX[kind]}:read")
+    channels = [c for c in context.workspace.channels.values() if c.kind in kinds]
     channels = [c for c in channels if c.kind == "channel" or BOT_USER in c.members]
     if flag(params.get("exclude_archived")):
         channels = [channel for channel in channels if not channel.is_archived]
@@ -95,21 +95,21 @@ def listing(floor: Floor, params: Json) -> Json:
     return {"channels": rows, "response_metadata": {"next_cursor": cursor}}
 
 
-def info(floor: Floor, params: Json) -> Json:
+def info(context: WorkspaceContext, params: Json) -> Json:
     """conversations.info."""
-    return {"channel": describe(readable(floor, params.get("channel"), "read"))}
+    return {"channel": describe(readable(context, params.get("channel"), "read"))}
 
 
-def members(floor: Floor, params: Json) -> Json:
+def members(context: WorkspaceContext, params: Json) -> Json:
     """conversations.members."""
-    rows, cursor = page(list(readable(floor, params.get("channel"), "read").members), params)
+    rows, cursor = page(list(readable(context, params.get("channel"), "read").members), params)
     return {"members": rows, "response_metadata": {"next_cursor": cursor}}
 
 
-def history(floor: Floor, params: Json) -> Json:
+def history(context: WorkspaceContext, params: Json) -> Json:
     """conversations.history: newest first, replies left out unless they were also sent to the channel."""
-    channel = readable(floor, params.get("channel"), "history")
-    visible = [m for m in floor.workspace.visible(channel.id) if _in_channel(m) and _within(m, params)]
+    channel = readable(context, params.get("channel"), "history")
+    visible = [m for m in context.workspace.visible(channel.id) if _in_channel(m) and _within(m, params)]
     visible.reverse()
     messages, cursor = page(visible, params)
     answer: Json = {
@@ -120,66 +120,66 @@ def history(floor: Floor, params: Json) -> Json:
     return answer | ({"response_metadata": {"next_cursor": cursor}} if cursor else {})
 
 
-def replies(floor: Floor, params: Json) -> Json:
+def replies(context: WorkspaceContext, params: Json) -> Json:
     """conversations.replies: the root and its replies, oldest first."""
     need(params, "ts")
-    channel = readable(floor, params.get("channel"), "history")
-    root = floor.workspace.messages[channel.id].get(str(params["ts"]))
+    channel = readable(context, params.get("channel"), "history")
+    root = context.workspace.messages[channel.id].get(str(params["ts"]))
     if root is None or "_ephemeral_to" in root:
         raise ApiError("thread_not_found")
     thread = root.get("thread_ts") or root["ts"]
-    visible = [m for m in floor.workspace.visible(channel.id) if thread in (m["ts"], m.get("thread_ts"))]
+    visible = [m for m in context.workspace.visible(channel.id) if thread in (m["ts"], m.get("thread_ts"))]
     visible = [m for m in visible if m["ts"] == thread or _within(m, params)]
     messages, cursor = page(visible, params, 1000)
     answer: Json = {"messages": [_public(m, params) for m in messages], "has_more": bool(cursor)}
     return answer | ({"response_metadata": {"next_cursor": cursor}} if cursor else {})
 
 
-def open_dm(floor: Floor, params: Json) -> Json:
+def open_dm(context: WorkspaceContext, params: Json) -> Json:
     """conversations.open: the DM with one person, or with several."""
-    before = set(floor.workspace.channels)
+    before = set(context.workspace.channels)
     if params.get("channel"):
-        channel = floor.workspace.channel_of(params["channel"])
+        channel = context.workspace.channel_of(params["channel"])
     else:
         names = names_in(params.get("users"))
         if not names:
             raise ApiError("users_list_not_supplied")
         if len(names) > MOST_IN_GROUP:
             raise ApiError("too_many_users")
-        if any(floor.workspace.users[name].is_bot for name in names if name in floor.workspace.users):
+        if any(context.workspace.users[name].is_bot for name in names if name in context.workspace.users):
             raise ApiError("cannot_dm_bot")
-        channel = group_dm(floor, names) if len(names) > 1 else floor.workspace.dm(names[0])
+        channel = group_dm(context, names) if len(names) > 1 else context.workspace.dm(names[0])
     record = describe(channel) if flag(params.get("return_im")) else {"id": channel.id}
     is_old = channel.id in before
     return {"channel": record, **({"no_op": True, "already_open": True} if is_old else {})}
 
 
-def group_dm(floor: Floor, users: list[str]) -> Channel:
+def group_dm(context: WorkspaceContext, users: list[str]) -> Channel:
     """The conversation of these people and the app, opened if there is none yet."""
-    if unknown := [user for user in users if user not in floor.workspace.users]:
+    if unknown := [user for user in users if user not in context.workspace.users]:
         raise ApiError("user_not_found", users=unknown)
-    if "mpim:write" not in floor.workspace.app.scopes:
-        raise missing_scope(floor, "mpim:write")
+    if "mpim:write" not in context.workspace.app.scopes:
+        raise missing_scope(context, "mpim:write")
     members = sorted({*users, BOT_USER})
-    for channel in floor.workspace.channels.values():
+    for channel in context.workspace.channels.values():
         if channel.kind == "mpim" and sorted(channel.members) == members:
             return channel
-    return new_group_dm(floor, members)
+    return new_group_dm(context, members)
 
 
-def new_group_dm(floor: Floor, members: list[str]) -> Channel:
+def new_group_dm(context: WorkspaceContext, members: list[str]) -> Channel:
     """A conversation of several people, as Slack names it."""
-    names = "--".join(sorted(floor.workspace.users[user].name for user in members))
+    names = "--".join(sorted(context.workspace.users[user].name for user in members))
     channel = Channel(
-        floor.workspace.new_id("C"), f"mpdm-{names}-1", "mpim", members, team=floor.workspace.team.id
+        context.workspace.new_id("C"), f"mpdm-{names}-1", "mpim", members, team=context.workspace.team.id
     )
-    floor.workspace.keep_channel(channel)
+    context.workspace.keep_channel(channel)
     return channel
 
 
-def join(floor: Floor, params: Json) -> Json:
+def join(context: WorkspaceContext, params: Json) -> Json:
     """conversations.join: public channels only."""
-    channel = floor.workspace.channel_of(str(params.get("channel") or ""))
+    channel = context.workspace.channel_of(str(params.get("channel") or ""))
     if channel.kind != "channel":
         raise ApiError("method_not_supported_for_channel_type")
     if channel.is_archived:
@@ -187,20 +187,20 @@ def join(floor: Floor, params: Json) -> Json:
     if BOT_USER in channel.members:
         word = "already_in_channel"
         return {"channel": describe(channel), "warning": word, "response_metadata": {"warnings": [word]}}
-    add_member(floor, channel, BOT_USER, None)
+    add_member(context, channel, BOT_USER, None)
     return {"channel": describe(channel)}
 
 
-def add_member(floor: Floor, channel: Channel, user: str, inviter: str | None) -> None:
-    """Someone joins: the channel shows it, and the app hears of it when it subscribed."""
+def add_member(context: WorkspaceContext, channel: Channel, user: str, inviter: str | None) -> None:
+    """Adds a member: the channel shows it, and the app gets the event if it subscribed."""
     channel.members.append(user)
-    floor.workspace.keep_channel(channel)
+    context.workspace.keep_channel(channel)
     event: Json = {"type": "member_joined_channel", "user": user, "channel": channel.id, "channel_type": "C"}
-    event |= {"team": channel.team, "event_ts": floor.workspace.new_ts()}
-    floor.outbox.emit(event | ({"inviter": inviter} if inviter else {}))
+    event |= {"team": channel.team, "event_ts": context.workspace.new_ts()}
+    context.outbox.emit(event | ({"inviter": inviter} if inviter else {}))
     text = f"<@{user}> has joined the channel"
-    posting.post(floor, channel, {"type": "message", "subtype": "channel_join", "user": user, "text": text})
-    floor.tell(channel, {"type": "channel_changed"})
+    posting.post(context, channel, {"type": "message", "subtype": "channel_join", "user": user, "text": text})
+    context.publish(channel, {"type": "channel_changed"})
 
 
 def _in_channel(message: Json) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bot.playground.errors import ApiError
 from bot.playground.state import seed
-from bot.playground.state.posting import Floor
+from bot.playground.state.posting import WorkspaceContext
 from bot.playground.state.seed import BOT_USER, User
 from bot.playground.state.workspace import Json
 from bot.playground.web_api.calls import Method, need
@@ -15,10 +15,10 @@ from bot.playground.web_api.conversations import page
 SLACKBOT = User("USLACKBOT", "slackbot", "Slackbot", "", "#757575")
 
 
-def describe(floor: Floor, user: User) -> Json:
+def describe(context: WorkspaceContext, user: User) -> Json:
     """A user object; with an e-mail address only where the app has users:read.email."""
-    image = f"{floor.workspace.base_url}/static/icon.svg" if user.is_bot else ""
-    mail = address(floor, user)
+    image = f"{context.workspace.base_url}/static/icon.svg" if user.is_bot else ""
+    mail = address(context, user)
     return {
         "id": user.id,
         "team_id": user.team,
@@ -38,7 +38,7 @@ def describe(floor: Floor, user: User) -> Json:
             "image_48": image,
             "image_72": image,
             "team": user.team,
-            **({"email": mail} if mail and "users:read.email" in floor.workspace.app.scopes else {}),
+            **({"email": mail} if mail and "users:read.email" in context.workspace.app.scopes else {}),
             **({"api_app_id": seed.APP_ID, "bot_id": seed.BOT_ID} if user.is_bot else {}),
         },
         "is_admin": user.is_admin,
@@ -53,10 +53,12 @@ def describe(floor: Floor, user: User) -> Json:
     }
 
 
-def address(floor: Floor, user: User) -> str:
+def address(context: WorkspaceContext, user: User) -> str:
     """The person's e-mail address; apps have none."""
     return (
-        "" if user.is_bot or user.id == SLACKBOT.id else f"{user.name}@{floor.workspace.team.domain}.example"
+        ""
+        if user.is_bot or user.id == SLACKBOT.id
+        else f"{user.name}@{context.workspace.team.domain}.example"
     )
 
 
@@ -66,78 +68,78 @@ def _grid_user(user: User) -> Json:
     return {**grid, "is_admin": False, "is_owner": False, "teams": list(user.grid_teams)}
 
 
-def auth_test(floor: Floor, params: Json) -> Json:
+def auth_test(context: WorkspaceContext, params: Json) -> Json:
     """auth.test."""
     return {
-        "url": f"{floor.workspace.base_url}/",
-        "team": floor.workspace.team.name,
-        "user": floor.workspace.users[BOT_USER].name,
-        "team_id": floor.workspace.team.id,
+        "url": f"{context.workspace.base_url}/",
+        "team": context.workspace.team.name,
+        "user": context.workspace.users[BOT_USER].name,
+        "team_id": context.workspace.team.id,
         "user_id": BOT_USER,
         "bot_id": seed.BOT_ID,
         "is_enterprise_install": False,
     }
 
 
-def api_test(floor: Floor, params: Json) -> Json:
+def api_test(context: WorkspaceContext, params: Json) -> Json:
     """api.test."""
     if params.get("error"):
         raise ApiError(str(params["error"]), args=params)
     return {"args": params}
 
 
-def users_list(floor: Floor, params: Json) -> Json:
+def users_list(context: WorkspaceContext, params: Json) -> Json:
     """users.list."""
-    people = [describe(floor, user) for user in (*floor.workspace.users.values(), _slackbot(floor))]
+    people = [describe(context, user) for user in (*context.workspace.users.values(), _slackbot(context))]
     rows, cursor = page(people, params)
     return {"members": rows, "cache_ts": 0, "response_metadata": {"next_cursor": cursor}}
 
 
-def users_info(floor: Floor, params: Json) -> Json:
+def users_info(context: WorkspaceContext, params: Json) -> Json:
     """users.info."""
     need(params, "user")
-    people = {**floor.workspace.users, SLACKBOT.id: _slackbot(floor)}
+    people = {**context.workspace.users, SLACKBOT.id: _slackbot(context)}
     user = people.get(str(params["user"]))
     if user is None:
         raise ApiError("user_not_found")
-    return {"user": describe(floor, user)}
+    return {"user": describe(context, user)}
 
 
-def _slackbot(floor: Floor) -> User:
-    """Slack's own voice, which every workspace has; it is marked as no bot."""
-    return replace(SLACKBOT, team=floor.workspace.team.id, home=floor.workspace.team.id)
+def _slackbot(context: WorkspaceContext) -> User:
+    """Slackbot, which every workspace has; Slack marks it as no bot."""
+    return replace(SLACKBOT, team=context.workspace.team.id, home=context.workspace.team.id)
 
 
-def users_conversations(floor: Floor, params: Json) -> Json:
+def users_conversations(context: WorkspaceContext, params: Json) -> Json:
     """users.conversations: where the app (or a user) is a member."""
     from bot.playground.web_api.conversations import listing
 
-    answer = listing(floor, params)
+    answer = listing(context, params)
     user = params.get("user") or BOT_USER
-    mine = [c for c in answer["channels"] if user in floor.workspace.channels[c["id"]].members]
+    mine = [c for c in answer["channels"] if user in context.workspace.channels[c["id"]].members]
     return {**answer, "channels": mine}
 
 
-def bots_info(floor: Floor, params: Json) -> Json:
+def bots_info(context: WorkspaceContext, params: Json) -> Json:
     """bots.info."""
     if params.get("bot") not in (None, "", seed.BOT_ID):
         raise ApiError("bot_not_found")
-    return {"bot": floor.workspace.bot_profile()}
+    return {"bot": context.workspace.bot_profile()}
 
 
-def team_info(floor: Floor, params: Json) -> Json:
+def team_info(context: WorkspaceContext, params: Json) -> Json:
     """team.info."""
     team = {
-        "id": floor.workspace.team.id,
-        "name": floor.workspace.team.name,
-        "domain": floor.workspace.team.domain,
+        "id": context.workspace.team.id,
+        "name": context.workspace.team.name,
+        "domain": context.workspace.team.domain,
         "email_domain": "",
         "icon": {},
     }
     return {"team": team}
 
 
-def emoji_list(floor: Floor, params: Json) -> Json:
+def emoji_list(context: WorkspaceContext, params: Json) -> Json:
     """emoji.list: no custom emoji here."""
     return {"emoji": {}, "cache_ts": "0"}
 

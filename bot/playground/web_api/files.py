@@ -8,14 +8,14 @@ from typing import Any
 
 from bot.playground.errors import ApiError, invalid_arguments
 from bot.playground.state import posting
-from bot.playground.state.posting import Floor
+from bot.playground.state.posting import WorkspaceContext
 from bot.playground.state.seed import BOT_USER, Channel
 from bot.playground.state.workspace import Json, Workspace, wire
 from bot.playground.web_api.calls import Method, named_blocks, need, writable
 from bot.playground.web_api.streams import clear_status
 
 
-def get_upload_url(floor: Floor, params: Json) -> Json:
+def get_upload_url(context: WorkspaceContext, params: Json) -> Json:
     """files.getUploadURLExternal: an id and where to POST the bytes."""
     need(params, "filename", "length")
     try:
@@ -24,37 +24,37 @@ def get_upload_url(floor: Floor, params: Json) -> Json:
         raise invalid_arguments("must be a number [json-pointer:/length]") from error
     if length < 1:
         raise invalid_arguments("must be greater than 0 [json-pointer:/length]")
-    record = new_file(floor.workspace, str(params["filename"]), length, BOT_USER, params.get("alt_txt"))
-    return {"upload_url": f"{floor.workspace.base_url}/upload/v1/{record['id']}", "file_id": record["id"]}
+    record = new_file(context.workspace, str(params["filename"]), length, BOT_USER, params.get("alt_txt"))
+    return {"upload_url": f"{context.workspace.base_url}/upload/v1/{record['id']}", "file_id": record["id"]}
 
 
-def complete_upload(floor: Floor, params: Json) -> Json:
+def complete_upload(context: WorkspaceContext, params: Json) -> Json:
     """files.completeUploadExternal: check the bytes arrived, name the files, share them."""
     files = params.get("files")
     if not isinstance(files, list) or not files:
         raise invalid_arguments("missing required field: files")
-    records = [_upload_of(floor, item) for item in files]
+    records = [_upload_of(context, item) for item in files]
     channel_ids = params.get("channel_id") or params.get("channels") or ""
-    channels = [writable(floor, name) for name in str(channel_ids).split(",") if name]
+    channels = [writable(context, name) for name in str(channel_ids).split(",") if name]
     before = [wire(record) for record in records]
     for channel in channels:
-        share(floor, channel, records, _comment(floor, params), params.get("thread_ts"))
+        share(context, channel, records, _comment(context, params), params.get("thread_ts"))
     return {"files": before}
 
 
-def info(floor: Floor, params: Json) -> Json:
+def info(context: WorkspaceContext, params: Json) -> Json:
     """files.info."""
     need(params, "file")
     return {
-        "file": wire(_file_of(floor, params["file"])),
+        "file": wire(_file_of(context, params["file"])),
         "comments": [],
         "response_metadata": {"next_cursor": ""},
     }
 
 
-def listing(floor: Floor, params: Json) -> Json:
+def listing(context: WorkspaceContext, params: Json) -> Json:
     """files.list, newest first; of one channel or person where that is asked for."""
-    records = [wire(record) for record in floor.workspace.files.values() if record["_complete"]]
+    records = [wire(record) for record in context.workspace.files.values() if record["_complete"]]
     if channel := params.get("channel"):
         records = [r for r in records if channel in (*r["channels"], *r["groups"], *r["ims"])]
     if user := params.get("user"):
@@ -72,17 +72,17 @@ def _whole(value: Any, default: int) -> int:
     return max(1, int(text)) if text.isdecimal() else default
 
 
-def delete(floor: Floor, params: Json) -> Json:
+def delete(context: WorkspaceContext, params: Json) -> Json:
     """files.delete: only the app's own."""
     need(params, "file")
-    record = _file_of(floor, params["file"])
+    record = _file_of(context, params["file"])
     if record["user"] != BOT_USER:
         raise ApiError("cant_delete_file")
-    floor.workspace.files.pop(record["id"])
-    floor.workspace.store.drop("file", record["id"])
-    floor.workspace.keep_record("file deletion", record["id"], {"at": floor.workspace.clock.now()})
-    event = {"type": "file_deleted", "file_id": record["id"], "event_ts": floor.workspace.new_ts()}
-    floor.outbox.emit(event)
+    context.workspace.files.pop(record["id"])
+    context.workspace.store.drop("file", record["id"])
+    context.workspace.keep_record("file deletion", record["id"], {"at": context.workspace.clock.now()})
+    event = {"type": "file_deleted", "file_id": record["id"], "event_ts": context.workspace.new_ts()}
+    context.outbox.emit(event)
     return {}
 
 
@@ -132,12 +132,16 @@ def keep_content(workspace: Workspace, record: Json, content: bytes) -> None:
 
 
 def share(
-    floor: Floor, channel: Channel, records: list[Json], message: Json, thread_ts: str | None = None
+    context: WorkspaceContext,
+    channel: Channel,
+    records: list[Json],
+    message: Json,
+    thread_ts: str | None = None,
 ) -> Json:
     """Post a message that carries the files."""
     if thread_ts:
         message["thread_ts"] = str(thread_ts)
-    message["ts"] = floor.workspace.new_ts()
+    message["ts"] = context.workspace.new_ts()
     for record in records:
         record["_complete"] = True
         where = "public" if channel.kind == "channel" else "private"
@@ -145,17 +149,21 @@ def share(
         record["shares"].setdefault(where, {}).setdefault(channel.id, []).append(entry)
         key = {"channel": "channels", "group": "groups", "mpim": "groups", "im": "ims"}[channel.kind]
         record[key] = [*record[key], channel.id]
-        floor.workspace.keep_file(record)
+        context.workspace.keep_file(record)
     message |= {"files": [wire(record) for record in records], "upload": False}
     if "bot_id" not in message:
         message["subtype"] = "file_share"
-    posting.post(floor, channel, message)
+    posting.post(context, channel, message)
     for record in records:
         event = {"type": "file_shared", "file_id": record["id"], "file": {"id": record["id"]}}
-        event |= {"user_id": message["user"], "channel_id": channel.id, "event_ts": floor.workspace.new_ts()}
-        floor.outbox.emit(event)
+        event |= {
+            "user_id": message["user"],
+            "channel_id": channel.id,
+            "event_ts": context.workspace.new_ts(),
+        }
+        context.outbox.emit(event)
     if "bot_id" in message:
-        clear_status(floor, channel, thread_ts)
+        clear_status(context, channel, thread_ts)
     return message
 
 
@@ -167,25 +175,25 @@ def image_size(content: bytes) -> tuple[int, int] | None:
     return width, height
 
 
-def _comment(floor: Floor, params: Json) -> Json:
+def _comment(context: WorkspaceContext, params: Json) -> Json:
     text = params.get("initial_comment") or ""
-    return posting.bot_message(floor.workspace, text, blocks=named_blocks(floor, params.get("blocks")))
+    return posting.bot_message(context.workspace, text, blocks=named_blocks(context, params.get("blocks")))
 
 
-def _upload_of(floor: Floor, item: Any) -> Json:
-    record = _file_of(floor, (item or {}).get("id") if isinstance(item, dict) else None)
-    if floor.workspace.store.content(record["id"]) is None:
+def _upload_of(context: WorkspaceContext, item: Any) -> Json:
+    record = _file_of(context, (item or {}).get("id") if isinstance(item, dict) else None)
+    if context.workspace.store.content(record["id"]) is None:
         raise ApiError("file_not_found")
     if item.get("title"):
         record["title"] = item["title"]
     record["_complete"] = True
-    floor.workspace.keep_file(record)
+    context.workspace.keep_file(record)
     return record
 
 
-def _file_of(floor: Floor, file_id: Any) -> Json:
-    record = floor.workspace.files.get(str(file_id))
-    if str(file_id) in floor.workspace.records("file deletion"):
+def _file_of(context: WorkspaceContext, file_id: Any) -> Json:
+    record = context.workspace.files.get(str(file_id))
+    if str(file_id) in context.workspace.records("file deletion"):
         raise ApiError("file_deleted")
     if record is None:
         raise ApiError("file_not_found")

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from bot.playground.errors import ApiError
 from bot.playground.state import seed
-from bot.playground.state.posting import Floor
+from bot.playground.state.posting import WorkspaceContext
 from bot.playground.state.workspace import Json, new_bot_token
 from bot.playground.web_api.calls import Method, flag
 from bot.playground.web_api.webhooks import webhook_of
@@ -20,52 +20,52 @@ OVERLAP_S = 12 * 3600.0  # how long a token lives on after a rotation
 
 @dataclass
 class Codes:
-    """The codes that were handed out and not used, each for one floor; a code counts once."""
+    """The codes that were handed out and not used, each for one workspace; a code works once."""
 
-    floors: dict[str, Floor] = field(default_factory=dict)
-    open: dict[str, tuple[Floor, float, str]] = field(default_factory=dict)
+    contexts: dict[str, WorkspaceContext] = field(default_factory=dict)
+    open: dict[str, tuple[WorkspaceContext, float, str]] = field(default_factory=dict)
     old_codes: set[str] = field(default_factory=set)
 
-    def issue(self, floor: Floor, redirect_uri: str) -> str:
+    def issue(self, context: WorkspaceContext, redirect_uri: str) -> str:
         """A code for this workspace's tokens."""
         code = secrets.token_hex(12)
-        self.open[code] = (floor, floor.workspace.clock.now() + CODE_S, redirect_uri)
+        self.open[code] = (context, context.workspace.clock.now() + CODE_S, redirect_uri)
         return code
 
-    def use(self, code: str, redirect_uri: str) -> Floor:
+    def use(self, code: str, redirect_uri: str) -> WorkspaceContext:
         """The workspace that allowed it; Slack's error for a code that is unknown, used, too old or another address's."""
         if code in self.old_codes:
             raise ApiError("code_already_used")
-        floor, end, address = self.open.get(code, (None, 0.0, ""))
-        if floor is None or floor.workspace.clock.now() > end:
+        context, end, address = self.open.get(code, (None, 0.0, ""))
+        if context is None or context.workspace.clock.now() > end:
             raise ApiError("invalid_code")
         if redirect_uri and redirect_uri != address:
             raise ApiError("bad_redirect_uri")
         del self.open[code]
         self.old_codes.add(code)
-        return floor
+        return context
 
-    def of_refresh_token(self, token: str) -> Floor:
+    def of_refresh_token(self, token: str) -> WorkspaceContext:
         """The workspace with this refresh token; invalid_refresh_token otherwise."""
-        for floor in self.floors.values():
-            if token and token == floor.workspace.tokens.get("refresh"):
-                return floor
+        for context in self.contexts.values():
+            if token and token == context.workspace.tokens.get("refresh"):
+                return context
         raise ApiError("invalid_refresh_token")
 
 
-def _check_client(floor: Floor, params: Json) -> None:
+def _check_client(context: WorkspaceContext, params: Json) -> None:
     """Slack's refusal unless the app's own id and secret are given."""
-    tokens = floor.workspace.tokens
+    tokens = context.workspace.tokens
     if params.get("client_id") != tokens["client_id"]:
         raise ApiError("invalid_client_id")
     if params.get("client_secret") != tokens["client_secret"]:
         raise ApiError("bad_client_secret")
 
 
-def access(floor: Floor, params: Json) -> Json:
+def access(context: WorkspaceContext, params: Json) -> Json:
     """oauth.v2.access: tokens for a code, or fresh ones for a refresh token."""
-    _check_client(floor, params)
-    codes: Codes = floor.codes
+    _check_client(context, params)
+    codes: Codes = context.codes
     if params.get("grant_type") == "refresh_token":
         granting = codes.of_refresh_token(str(params.get("refresh_token") or ""))
         return _grant(granting, anew=True)
@@ -74,8 +74,8 @@ def access(floor: Floor, params: Json) -> Json:
     return _grant(codes.use(str(params.get("code") or ""), str(params.get("redirect_uri") or "")))
 
 
-def _grant(floor: Floor, anew: bool = False) -> Json:
-    workspace = floor.workspace
+def _grant(context: WorkspaceContext, anew: bool = False) -> Json:
+    workspace = context.workspace
     lifetime, now = workspace.tokens.get("lifetime_s"), workspace.clock.now()
     bot, refresh = new_bot_token(), None
     older = [pair for pair in workspace.tokens.get("older") or () if pair[1] > now]
@@ -87,7 +87,7 @@ def _grant(floor: Floor, anew: bool = False) -> Json:
     end = now + lifetime if lifetime else None
     workspace.keep_tokens(bot=bot, refresh=refresh, older=older, bot_expires_at=end)
     team = {"id": workspace.team.id, "name": workspace.team.name}
-    webhook = None if anew else webhook_of(floor)
+    webhook = None if anew else webhook_of(context)
     return {
         "app_id": seed.APP_ID,
         "access_token": bot,
@@ -103,27 +103,27 @@ def _grant(floor: Floor, anew: bool = False) -> Json:
     }
 
 
-def remove_app(floor: Floor) -> list[str | None]:
+def remove_app(context: WorkspaceContext) -> list[str | None]:
     """Revokes the app's tokens and tells it so, as Slack does; the events' ids."""
-    workspace = floor.workspace
+    workspace = context.workspace
     dead = [*workspace.tokens["revoked"], workspace.tokens["bot"]]
     workspace.keep_tokens(revoked=dead, refresh=None, older=[])
     stamp = {"event_ts": workspace.new_ts()}
     tokens = {"oauth": [], "bot": [seed.BOT_USER]}
     events = ({"type": "tokens_revoked", "tokens": tokens}, {"type": "app_uninstalled"})
-    return [floor.outbox.emit(event | stamp) for event in events]
+    return [context.outbox.emit(event | stamp) for event in events]
 
 
-def allow_page(floors: dict[str, Floor], query: Json) -> str:
+def allow_page(contexts: dict[str, WorkspaceContext], query: Json) -> str:
     """The page on which an admin chooses the workspace and allows the app what it asks for."""
-    first = next(iter(floors.values())).workspace
+    first = next(iter(contexts.values())).workspace
     fields = "".join(
         f'<input type="hidden" name="{name}" value="{html.escape(str(query.get(name) or ""), quote=True)}">'
         for name in ("redirect_uri", "state")
     )
     buttons = "".join(
-        f'<button name="team" value="{team}">Allow in {html.escape(floor.workspace.team.name)}</button> '
-        for team, floor in floors.items()
+        f'<button name="team" value="{team}">Allow in {html.escape(context.workspace.team.name)}</button> '
+        for team, context in contexts.items()
     )
     scopes = html.escape(str(query.get("scope") or "nothing"))
     return (
@@ -134,26 +134,26 @@ def allow_page(floors: dict[str, Floor], query: Json) -> str:
     )
 
 
-def way_back(codes: Codes, form: Json) -> str:
+def redirect_url(codes: Codes, form: Json) -> str:
     """Where the browser goes after the choice: the app's address with a code, or with access_denied."""
     address, state = str(form.get("redirect_uri") or ""), str(form.get("state") or "")
-    floor = codes.floors.get(str(form.get("team") or ""))
-    answer = {"code": codes.issue(floor, address)} if floor else {"error": "access_denied"}
+    context = codes.contexts.get(str(form.get("team") or ""))
+    answer = {"code": codes.issue(context, address)} if context else {"error": "access_denied"}
     return f"{address}{'&' if '?' in address else '?'}{urlencode({**answer, 'state': state})}"
 
 
-def uninstall(floor: Floor, params: Json) -> Json:
+def uninstall(context: WorkspaceContext, params: Json) -> Json:
     """apps.uninstall: the app removes itself, by its own id and secret."""
-    _check_client(floor, params)
-    remove_app(floor)
+    _check_client(context, params)
+    remove_app(context)
     return {}
 
 
-def revoke(floor: Floor, params: Json) -> Json:
-    """auth.revoke: this token opens nothing any more; `test` only asks."""
+def revoke(context: WorkspaceContext, params: Json) -> Json:
+    """auth.revoke: this token becomes invalid; with `test` it stays valid."""
     if flag(params.get("test")):
         return {"revoked": False}
-    remove_app(floor)
+    remove_app(context)
     return {"revoked": True}
 
 

@@ -3,62 +3,62 @@
 from __future__ import annotations
 
 from bot.playground.errors import ApiError
-from bot.playground.state.posting import Floor
+from bot.playground.state.posting import WorkspaceContext
 from bot.playground.state.seed import BOT_USER, User
 from bot.playground.state.workspace import Json
 from bot.playground.web_api.calls import Method, names_in, need
 from bot.playground.web_api.directory import address, describe
 
 
-def profile(floor: Floor, params: Json) -> Json:
+def profile(context: WorkspaceContext, params: Json) -> Json:
     """users.profile.get: the app's own unless a person is named."""
-    return {"profile": describe(floor, _user(floor, params))["profile"]}
+    return {"profile": describe(context, _user(context, params))["profile"]}
 
 
-def presence(floor: Floor, params: Json) -> Json:
+def presence(context: WorkspaceContext, params: Json) -> Json:
     """users.getPresence: people are active; of itself the app learns more."""
-    user = _user(floor, params)
+    user = _user(context, params)
     if user.id != BOT_USER:
         return {"presence": "away" if user.deleted else "active"}
-    away = floor.workspace.records("presence").get(BOT_USER, {}).get("away", False)
-    online = floor.sockets.count > 0
+    away = context.workspace.records("presence").get(BOT_USER, {}).get("away", False)
+    online = context.sockets.count > 0
     return {
         "presence": "active" if online and not away else "away",
         "online": online,
         "auto_away": False,
         "manual_away": away,
-        "connection_count": floor.sockets.count,
+        "connection_count": context.sockets.count,
     }
 
 
-def set_presence(floor: Floor, params: Json) -> Json:
+def set_presence(context: WorkspaceContext, params: Json) -> Json:
     """users.setPresence: "auto" or "away"."""
     if params.get("presence") not in ("auto", "away"):
         raise ApiError("invalid_presence")
-    floor.workspace.keep_record("presence", BOT_USER, {"away": params["presence"] == "away"})
+    context.workspace.keep_record("presence", BOT_USER, {"away": params["presence"] == "away"})
     return {}
 
 
-def lookup(floor: Floor, params: Json) -> Json:
+def lookup(context: WorkspaceContext, params: Json) -> Json:
     """users.lookupByEmail."""
     need(params, "email")
-    for user in floor.workspace.users.values():
-        if not user.is_bot and address(floor, user) == str(params["email"]).lower():
-            return {"user": describe(floor, user)}
+    for user in context.workspace.users.values():
+        if not user.is_bot and address(context, user) == str(params["email"]).lower():
+            return {"user": describe(context, user)}
     raise ApiError("users_not_found")
 
 
-def dnd(floor: Floor, params: Json) -> Json:
+def dnd(context: WorkspaceContext, params: Json) -> Json:
     """dnd.info: nobody here is out of reach."""
-    return _reachable(_user(floor, params))
+    return _reachable(_user(context, params))
 
 
-def dnd_team(floor: Floor, params: Json) -> Json:
+def dnd_team(context: WorkspaceContext, params: Json) -> Json:
     """dnd.teamInfo: the same for several people, at most fifty."""
     names = names_in(params.get("users"))
     if len(names) > 50:
         raise ApiError("too_many_users")
-    people = [floor.workspace.users[name] for name in names if name in floor.workspace.users]
+    people = [context.workspace.users[name] for name in names if name in context.workspace.users]
     return {"users": {user.id: _reachable(user) for user in people}}
 
 
@@ -66,21 +66,21 @@ def _reachable(user: User) -> Json:
     return {"dnd_enabled": False, "next_dnd_start_ts": 1, "next_dnd_end_ts": 1}
 
 
-def _user(floor: Floor, params: Json) -> User:
-    user = floor.workspace.users.get(str(params.get("user") or BOT_USER))
+def _user(context: WorkspaceContext, params: Json) -> User:
+    user = context.workspace.users.get(str(params.get("user") or BOT_USER))
     if user is None:
         raise ApiError("user_not_found")
     return user
 
 
-def team_profile(floor: Floor, params: Json) -> Json:
+def team_profile(context: WorkspaceContext, params: Json) -> Json:
     """team.profile.get: this workspace has no fields of its own."""
     return {"profile": {"fields": [], "sections": []}}
 
 
-def teams(floor: Floor, params: Json) -> Json:
+def teams(context: WorkspaceContext, params: Json) -> Json:
     """auth.teams.list: the workspaces that the token reaches, which is one."""
-    team = floor.workspace.team
+    team = context.workspace.team
     return {"teams": [{"id": team.id, "name": team.name}], "response_metadata": {"next_cursor": ""}}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.playground.errors import ApiError, invalid_arguments
 from bot.playground.state import posting
-from bot.playground.state.posting import Floor
+from bot.playground.state.posting import WorkspaceContext
 from bot.playground.state.seed import BOT_USER, Channel
 from bot.playground.state.workspace import Json, wire
 from bot.playground.web_api.calls import (
@@ -25,94 +25,94 @@ SESSION_STATUS = {"processing", "active", "suspended", "closed"}
 TASK_STATUS = {"pending", "in_progress", "complete", "error"}
 
 
-def start(floor: Floor, params: Json) -> Json:
+def start(context: WorkspaceContext, params: Json) -> Json:
     """chat.startStream: a reply that grows; in channels Slack wants to know for whom."""
     need(params, "channel", "thread_ts")
-    channel = writable(floor, params["channel"])
+    channel = writable(context, params["channel"])
     if channel.kind != "im":
         for name in ("recipient_team_id", "recipient_user_id"):
             if not params.get(name):
                 raise ApiError(f"missing_{name}")
-    if params.get("recipient_user_id") and params["recipient_user_id"] not in floor.workspace.users:
+    if params.get("recipient_user_id") and params["recipient_user_id"] not in context.workspace.users:
         raise ApiError("user_not_found")
-    teams = {user.team for user in floor.workspace.users.values()}
+    teams = {user.team for user in context.workspace.users.values()}
     if params.get("recipient_team_id") and params["recipient_team_id"] not in teams:
         raise ApiError("team_not_found")
-    if params["thread_ts"] not in floor.workspace.messages[channel.id]:
+    if params["thread_ts"] not in context.workspace.messages[channel.id]:
         raise ApiError("message_not_found")
     message = posting.bot_message(
-        floor.workspace,
+        context.workspace,
         "",
         thread_ts=params["thread_ts"],
         streaming_state="in_progress",
         _stream={
-            "until": floor.workspace.clock.now() + STREAM_SECONDS,
+            "until": context.workspace.clock.now() + STREAM_SECONDS,
             "mode": params.get("task_display_mode") or "timeline",
             "parts": [],
         },
     )
-    _grow(floor, message, params)
-    posting.post(floor, channel, message)
-    clear_status(floor, channel, params["thread_ts"])
+    _grow(context, message, params)
+    posting.post(context, channel, message)
+    clear_status(context, channel, params["thread_ts"])
     return {"channel": channel.id, "ts": message["ts"]}
 
 
-def append(floor: Floor, params: Json) -> Json:
+def append(context: WorkspaceContext, params: Json) -> Json:
     """chat.appendStream: message_not_in_streaming_state once it was stopped or is 5 minutes old."""
     need(params, "channel", "ts")
-    channel, message = _streaming(floor, params)
+    channel, message = _streaming(context, params)
     if not params.get("markdown_text") and not params.get("chunks"):
         raise ApiError("no_text")
-    _grow(floor, message, params)
-    floor.workspace.keep_message(channel.id, message)
-    floor.tell(channel, {"type": "changed", "message": wire(message)})
+    _grow(context, message, params)
+    context.workspace.keep_message(channel.id, message)
+    context.publish(channel, {"type": "changed", "message": wire(message)})
     return {"channel": channel.id, "ts": message["ts"]}
 
 
-def stop(floor: Floor, params: Json) -> Json:
+def stop(context: WorkspaceContext, params: Json) -> Json:
     """chat.stopStream: the last text, the blocks at the end, and an ordinary message from here on."""
     need(params, "channel", "ts")
-    channel, message = _streaming(floor, params)
+    channel, message = _streaming(context, params)
     check_metadata(params.get("metadata"))
     if params.get("blocks"):
         check_message_blocks(params["blocks"])
-    _grow(floor, message, params)
-    blocks = [*(message.get("blocks") or []), *named_blocks(floor, params.get("blocks") or [])]
+    _grow(context, message, params)
+    blocks = [*(message.get("blocks") or []), *named_blocks(context, params.get("blocks") or [])]
     changes = {"streaming_state": "completed", "blocks": blocks or None, "metadata": params.get("metadata")}
     message.pop("_stream", None)
-    posting.edit(floor, channel, message, changes)
+    posting.edit(context, channel, message, changes)
     if params.get("session_status"):
         session = {
             "channel_id": channel.id,
             "thread_ts": message["thread_ts"],
             "status": params["session_status"],
         }
-        set_session_status(floor, session)
+        set_session_status(context, session)
     return {"channel": channel.id, "ts": message["ts"], "message": wire(message)}
 
 
-def _streaming(floor: Floor, params: Json) -> tuple[Channel, Json]:
-    channel = writable(floor, params["channel"])
-    message = floor.workspace.message(channel.id, str(params["ts"]))
+def _streaming(context: WorkspaceContext, params: Json) -> tuple[Channel, Json]:
+    channel = writable(context, params["channel"])
+    message = context.workspace.message(channel.id, str(params["ts"]))
     if message.get("user") != BOT_USER:
         raise ApiError("message_not_owned_by_app")
     state = message.get("_stream")
     if state is None:
         raise ApiError("stopped_by_user" if message.get("_stopped") else "message_not_in_streaming_state")
-    if floor.workspace.clock.now() > state["until"]:
+    if context.workspace.clock.now() > state["until"]:
         message.pop("_stream")
-        posting.edit(floor, channel, message, {"streaming_state": "completed"})
+        posting.edit(context, channel, message, {"streaming_state": "completed"})
         raise ApiError("message_not_in_streaming_state")
     return channel, message
 
 
-def _grow(floor: Floor, message: Json, params: Json) -> None:
+def _grow(context: WorkspaceContext, message: Json, params: Json) -> None:
     chunks: list[Any] = list(params.get("chunks") or [])
     if params.get("markdown_text"):
         chunks.insert(0, {"type": "markdown_text", "text": params["markdown_text"]})
     for chunk in chunks:
         _check_chunk(chunk)
-        _add(floor, message["_stream"]["parts"], chunk)
+        _add(context, message["_stream"]["parts"], chunk)
     if sum(len(part.get("text", "")) for part in message["_stream"]["parts"]) > 40_000:
         raise ApiError("msg_too_long")
     message["text"] = "".join(p["text"] for p in message["_stream"]["parts"] if p["type"] == "markdown_text")
@@ -147,7 +147,7 @@ def _check_chunk(chunk: Any) -> None:
         raise invalid_arguments(f"unsupported type: {kind}", code="invalid_chunks")
 
 
-def _add(floor: Floor, parts: list[Json], chunk: Json) -> None:
+def _add(context: WorkspaceContext, parts: list[Json], chunk: Json) -> None:
     if chunk["type"] == "markdown_text" and parts and parts[-1]["type"] == "markdown_text":
         parts[-1]["text"] += chunk["text"]
         return
@@ -160,7 +160,7 @@ def _add(floor: Floor, parts: list[Json], chunk: Json) -> None:
     elif chunk["type"] == "plan_update" and same:
         same[0].update(chunk)
     elif chunk["type"] == "blocks":
-        parts.append({"type": "blocks", "blocks": named_blocks(floor, chunk["blocks"])})
+        parts.append({"type": "blocks", "blocks": named_blocks(context, chunk["blocks"])})
     else:
         parts.append(dict(chunk))
 
@@ -196,43 +196,43 @@ def _task(part: Json) -> Json:
     return card
 
 
-def set_status(floor: Floor, params: Json) -> Json:
+def set_status(context: WorkspaceContext, params: Json) -> Json:
     """assistant.threads.setStatus: the line under a thread that says what the app is doing; "" clears it."""
     need(params, "channel_id", "thread_ts")
-    channel = writable(floor, params["channel_id"])
+    channel = writable(context, params["channel_id"])
     if params.get("status") is None:
         raise invalid_arguments("missing required field: status")
     key = (channel.id, str(params["thread_ts"]))
     if params["status"]:
-        until = floor.workspace.clock.now() + STATUS_SECONDS
+        until = context.workspace.clock.now() + STATUS_SECONDS
         loading = params.get("loading_messages") or []
-        floor.workspace.statuses[key] = {
+        context.workspace.statuses[key] = {
             "status": params["status"],
             "loading_messages": loading,
             "until": until,
         }
     else:
-        floor.workspace.statuses.pop(key, None)
-    _tell_status(floor, channel, key)
+        context.workspace.statuses.pop(key, None)
+    _tell_status(context, channel, key)
     return {}
 
 
-def clear_status(floor: Floor, channel: Channel, thread_ts: str | None) -> None:
+def clear_status(context: WorkspaceContext, channel: Channel, thread_ts: str | None) -> None:
     """Slack clears the status line as soon as the app replies."""
     key = (channel.id, thread_ts or "")
-    if floor.workspace.statuses.pop(key, None) is not None:
-        _tell_status(floor, channel, key)
+    if context.workspace.statuses.pop(key, None) is not None:
+        _tell_status(context, channel, key)
 
 
-def _tell_status(floor: Floor, channel: Channel, key: tuple[str, str]) -> None:
-    status = floor.workspace.statuses.get(key)
-    floor.tell(channel, {"type": "status", "thread_ts": key[1], "status": status})
+def _tell_status(context: WorkspaceContext, channel: Channel, key: tuple[str, str]) -> None:
+    status = context.workspace.statuses.get(key)
+    context.publish(channel, {"type": "status", "thread_ts": key[1], "status": status})
 
 
-def set_prompts(floor: Floor, params: Json) -> Json:
+def set_prompts(context: WorkspaceContext, params: Json) -> Json:
     """assistant.threads.setSuggestedPrompts: up to four things to ask, shown in the DM with the app."""
     need(params, "channel_id")
-    channel = writable(floor, params["channel_id"])
+    channel = writable(context, params["channel_id"])
     prompts = params.get("prompts")
     if not isinstance(prompts, list) or not prompts:
         raise invalid_arguments("missing required field: prompts")
@@ -241,50 +241,50 @@ def set_prompts(floor: Floor, params: Json) -> Json:
     if any(not isinstance(p, dict) or not p.get("title") or not p.get("message") for p in prompts):
         raise invalid_arguments("each prompt needs title and message [json-pointer:/prompts]")
     body = {"title": params.get("title"), "prompts": prompts, "thread_ts": params.get("thread_ts")}
-    floor.workspace.prompts[channel.id] = body
-    floor.workspace.store.put("prompts", channel.id, body)
-    floor.tell(channel, {"type": "prompts", **body})
+    context.workspace.prompts[channel.id] = body
+    context.workspace.store.put("prompts", channel.id, body)
+    context.publish(channel, {"type": "prompts", **body})
     return {}
 
 
-def set_title(floor: Floor, params: Json) -> Json:
+def set_title(context: WorkspaceContext, params: Json) -> Json:
     """assistant.threads.setTitle and agents.sessions.rename."""
     need(params, "title")
-    channel = writable(floor, params.get("channel_id"))
-    session = floor.workspace.sessions.setdefault(
+    channel = writable(context, params.get("channel_id"))
+    session = context.workspace.sessions.setdefault(
         f"{channel.id}:{params.get('thread_ts')}", {"status": "active"}
     )
     session["title"] = params["title"]
     return {"title": params["title"]}
 
 
-def set_session_status(floor: Floor, params: Json) -> Json:
+def set_session_status(context: WorkspaceContext, params: Json) -> Json:
     """agents.sessions.setStatus: "processing" shows the Stop button, which works only when the app
     subscribed."""
     need(params, "channel_id", "status")
-    channel = writable(floor, params["channel_id"])
+    channel = writable(context, params["channel_id"])
     if params["status"] not in SESSION_STATUS:
         raise invalid_arguments("must be a valid enum value [json-pointer:/status]")
     if not params.get("thread_ts"):
         raise ApiError("missing_thread_ts")
     key = f"{channel.id}:{params['thread_ts']}"
-    session = floor.workspace.sessions.setdefault(key, {"title": params.get("title") or "New session"})
+    session = context.workspace.sessions.setdefault(key, {"title": params.get("title") or "New session"})
     session["status"] = params["status"]
-    floor.workspace.store.put("session", key, session)
+    context.workspace.store.put("session", key, session)
     note = {"type": "session", "thread_ts": params["thread_ts"], "status": params["status"]}
-    floor.tell(channel, note)
+    context.publish(channel, note)
     answer: Json = {"status": session["status"], "agent_status": session["status"], "title": session["title"]}
-    if "agent_session_stopped" not in floor.workspace.app.events:
+    if "agent_session_stopped" not in context.workspace.app.events:
         answer["warning"] = "missing_agent_session_stopped_event_subscription"
     return answer
 
 
-def clear_expired(floor: Floor) -> None:
+def clear_expired(context: WorkspaceContext) -> None:
     """Status lines go after two minutes without a word from the app."""
-    now = floor.workspace.clock.now()
-    for key in [key for key, status in floor.workspace.statuses.items() if status["until"] < now]:
-        floor.workspace.statuses.pop(key)
-        _tell_status(floor, floor.workspace.channels[key[0]], key)
+    now = context.workspace.clock.now()
+    for key in [key for key, status in context.workspace.statuses.items() if status["until"] < now]:
+        context.workspace.statuses.pop(key)
+        _tell_status(context, context.workspace.channels[key[0]], key)
 
 
 WRITE = ("chat:write",)

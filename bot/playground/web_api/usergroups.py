@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 from bot.playground.errors import ApiError
-from bot.playground.state.posting import Floor
+from bot.playground.state.posting import WorkspaceContext
 from bot.playground.state.seed import BOT_USER
 from bot.playground.state.workspace import Json
 from bot.playground.web_api.calls import Method, flag, names_in, need
 
 
-def listing(floor: Floor, params: Json) -> Json:
+def listing(context: WorkspaceContext, params: Json) -> Json:
     """usergroups.list: members and those that were switched off only where they are asked for."""
     rows = [
         group
-        for group in floor.workspace.usergroups
+        for group in context.workspace.usergroups
         if flag(params.get("include_disabled")) or not group["date_delete"]
     ]
     return {"usergroups": [_record_of(group, params) for group in rows]}
 
 
-def list_members(floor: Floor, params: Json) -> Json:
+def list_members(context: WorkspaceContext, params: Json) -> Json:
     """usergroups.users.list."""
-    return {"users": _group(floor, params)["users"]}
+    return {"users": _group(context, params)["users"]}
 
 
-def create(floor: Floor, params: Json) -> Json:
+def create(context: WorkspaceContext, params: Json) -> Json:
     """usergroups.create: without members."""
     need(params, "name")
     handle = str(params.get("handle") or params["name"]).lower().replace(" ", "-")
-    _check_names(floor, str(params["name"]), handle, None)
-    now = int(floor.workspace.clock.now())
+    _check_names(context, str(params["name"]), handle, None)
+    now = int(context.workspace.clock.now())
     group: Json = {
-        "id": floor.workspace.new_id("S"),
-        "team_id": floor.workspace.team.id,
+        "id": context.workspace.new_id("S"),
+        "team_id": context.workspace.team.id,
         "is_usergroup": True,
         "name": str(params["name"]),
         "handle": handle,
@@ -44,58 +44,58 @@ def create(floor: Floor, params: Json) -> Json:
         "date_delete": 0,
         "created_by": BOT_USER,
     }
-    floor.workspace.usergroups.append(group)
-    _tell(floor, "subteam_created", group)
+    context.workspace.usergroups.append(group)
+    _tell(context, "subteam_created", group)
     return {"usergroup": _record_of(group, params)}
 
 
-def update(floor: Floor, params: Json) -> Json:
+def update(context: WorkspaceContext, params: Json) -> Json:
     """usergroups.update: name, handle and description, as far as they are given."""
-    group = _group(floor, params)
+    group = _group(context, params)
     name, handle = str(params.get("name") or group["name"]), str(params.get("handle") or group["handle"])
-    _check_names(floor, name, handle, group["id"])
+    _check_names(context, name, handle, group["id"])
     group |= {"name": name, "handle": handle}
     if params.get("description") is not None:
         group["description"] = str(params["description"])
-    _tell(floor, "subteam_updated", group)
+    _tell(context, "subteam_updated", group)
     return {"usergroup": _record_of(group, params)}
 
 
-def set_members(floor: Floor, params: Json) -> Json:
+def set_members(context: WorkspaceContext, params: Json) -> Json:
     """usergroups.users.update: these people and no others."""
-    group = _group(floor, params)
+    group = _group(context, params)
     names = names_in(params.get("users"))
     if not names:
         raise ApiError("no_users_provided")
-    if any(name not in floor.workspace.users for name in names):
+    if any(name not in context.workspace.users for name in names):
         raise ApiError("invalid_users")
     group |= {"users": names, "user_count": len(names)}
-    _tell(floor, "subteam_updated", group)
+    _tell(context, "subteam_updated", group)
     return {"usergroup": _record_of(group, params | {"include_users": True})}
 
 
-def disable(floor: Floor, params: Json) -> Json:
+def disable(context: WorkspaceContext, params: Json) -> Json:
     """usergroups.disable."""
-    return _switch(floor, params, int(floor.workspace.clock.now()))
+    return _switch(context, params, int(context.workspace.clock.now()))
 
 
-def enable(floor: Floor, params: Json) -> Json:
+def enable(context: WorkspaceContext, params: Json) -> Json:
     """usergroups.enable."""
-    return _switch(floor, params, 0)
+    return _switch(context, params, 0)
 
 
-def _switch(floor: Floor, params: Json, at: int) -> Json:
-    group = _group(floor, params)
+def _switch(context: WorkspaceContext, params: Json, at: int) -> Json:
+    group = _group(context, params)
     if bool(group["date_delete"]) == bool(at):
         raise ApiError("already_disabled" if at else "already_enabled")
     group["date_delete"] = at
-    _tell(floor, "subteam_updated", group)
+    _tell(context, "subteam_updated", group)
     return {"usergroup": _record_of(group, params)}
 
 
-def _group(floor: Floor, params: Json) -> Json:
+def _group(context: WorkspaceContext, params: Json) -> Json:
     need(params, "usergroup")
-    for group in floor.workspace.usergroups:
+    for group in context.workspace.usergroups:
         if group["id"] == params["usergroup"]:
             return group
     raise ApiError("no_such_subteam")
@@ -106,18 +106,18 @@ def _record_of(group: Json, params: Json) -> Json:
     return {key: value for key, value in group.items() if key not in omit}
 
 
-def _check_names(floor: Floor, name: str, handle: str, own: str | None) -> None:
-    for group in floor.workspace.usergroups:
+def _check_names(context: WorkspaceContext, name: str, handle: str, own: str | None) -> None:
+    for group in context.workspace.usergroups:
         if group["id"] != own and group["name"] == name:
             raise ApiError("name_already_exists")
         if group["id"] != own and group["handle"] == handle:
             raise ApiError("handle_already_exists")
-    if any(user.name == handle for user in floor.workspace.users.values()):
+    if any(user.name == handle for user in context.workspace.users.values()):
         raise ApiError("handle_already_exists")
 
 
-def _tell(floor: Floor, kind: str, group: Json) -> None:
-    floor.outbox.emit({"type": kind, "subteam": dict(group), "event_ts": floor.workspace.new_ts()})
+def _tell(context: WorkspaceContext, kind: str, group: Json) -> None:
+    context.outbox.emit({"type": kind, "subteam": dict(group), "event_ts": context.workspace.new_ts()})
 
 
 READ, WRITE = ("usergroups:read",), ("usergroups:write",)

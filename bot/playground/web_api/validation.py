@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.playground.block_kit.blocks import check_blocks
 from bot.playground.errors import ApiError, invalid_arguments
-from bot.playground.state.posting import Floor
+from bot.playground.state.posting import WorkspaceContext
 from bot.playground.state.workspace import Json
 from bot.playground.web_api.calls import Method, check_content
 from bot.playground.web_api.views import check_view
@@ -15,7 +15,7 @@ from bot.playground.web_api.views import check_view
 WHERE = re.compile(r"(.*) \[json-pointer:(.*)\]")
 
 
-def validate(floor: Floor, params: Json) -> Json:
+def validate(context: WorkspaceContext, params: Json) -> Json:
     """One of `blocks`, `message` and `view`; invalid_blocks, invalid_message or invalid_view with a list otherwise."""
     arguments = [name for name in ("blocks", "message", "view") if params.get(name) is not None]
     if len(arguments) != 1:

@@ -9,7 +9,7 @@ from bot.playground.block_kit.blocks import check_blocks
 from bot.playground.block_kit.elements import Problems, at, string, text_object
 from bot.playground.errors import ApiError, invalid_arguments
 from bot.playground.state import seed
-from bot.playground.state.posting import Floor
+from bot.playground.state.posting import WorkspaceContext
 from bot.playground.state.workspace import Json, view_hash, wire
 from bot.playground.web_api.calls import Method, named_blocks, need
 
@@ -17,108 +17,108 @@ STACK = 3
 VIEW_MOST = 250_000  # bytes of JSON
 
 
-def open_view(floor: Floor, params: Json) -> Json:
+def open_view(context: WorkspaceContext, params: Json) -> Json:
     """views.open: a new modal; the trigger works once, within 3 s."""
     need(params, "trigger_id", "view")
     check_view(params["view"], "modal")
-    trigger = floor.links.redeem(params["trigger_id"])
-    if trigger.view in floor.workspace.views:
-        return push_onto(floor, trigger.user, params["view"])
-    close_all(floor, trigger.user)
-    return push_onto(floor, trigger.user, params["view"])
+    trigger = context.links.redeem(params["trigger_id"])
+    if trigger.view in context.workspace.views:
+        return push_onto(context, trigger.user, params["view"])
+    close_all(context, trigger.user)
+    return push_onto(context, trigger.user, params["view"])
 
 
-def push_view(floor: Floor, params: Json) -> Json:
+def push_view(context: WorkspaceContext, params: Json) -> Json:
     """views.push: one more modal on top; push_limit_reached beyond three."""
     need(params, "trigger_id", "view")
     check_view(params["view"], "modal")
-    trigger = floor.links.redeem(params["trigger_id"])
-    if not floor.workspace.stacks[trigger.user]:
+    trigger = context.links.redeem(params["trigger_id"])
+    if not context.workspace.stacks[trigger.user]:
         raise ApiError("not_found")
-    return push_onto(floor, trigger.user, params["view"])
+    return push_onto(context, trigger.user, params["view"])
 
 
-def update_view(floor: Floor, params: Json) -> Json:
+def update_view(context: WorkspaceContext, params: Json) -> Json:
     """views.update by view_id or external_id; hash_conflict when it changed meanwhile."""
     need(params, "view")
     check_view(params["view"], None)
-    view = _find(floor, params)
+    view = _find(context, params)
     if params.get("hash") and params["hash"] != view["hash"]:
         raise ApiError("hash_conflict")
-    return {"view": wire(replace(floor, view, params["view"]))}
+    return {"view": wire(replace(context, view, params["view"]))}
 
 
-def publish_view(floor: Floor, params: Json) -> Json:
+def publish_view(context: WorkspaceContext, params: Json) -> Json:
     """views.publish: a person's App Home."""
     need(params, "user_id", "view")
     check_view(params["view"], "home")
-    if not floor.workspace.app.home_tab:
+    if not context.workspace.app.home_tab:
         raise ApiError("not_enabled")
-    if params["user_id"] not in floor.workspace.users:
+    if params["user_id"] not in context.workspace.users:
         raise ApiError("user_not_found")
-    before = floor.workspace.homes.get(params["user_id"])
+    before = context.workspace.homes.get(params["user_id"])
     if params.get("hash") and before and params["hash"] != before["hash"]:
         raise ApiError("hash_conflict")
-    view = _build(floor, params["view"], params["user_id"], view_id=before["id"] if before else None)
-    floor.workspace.homes[params["user_id"]] = view
-    floor.workspace.store.put("home", params["user_id"], view)
-    floor.live.tell({"type": "home", "view": wire(view)}, [params["user_id"]])
+    view = _build(context, params["view"], params["user_id"], view_id=before["id"] if before else None)
+    context.workspace.homes[params["user_id"]] = view
+    context.workspace.store.put("home", params["user_id"], view)
+    context.live.publish({"type": "home", "view": wire(view)}, [params["user_id"]])
     return {"view": wire(view)}
 
 
-def push_onto(floor: Floor, user: str, payload: Json) -> Json:
+def push_onto(context: WorkspaceContext, user: str, payload: Json) -> Json:
     """Put a modal on top of a person's stack and show it."""
-    stack = floor.workspace.stacks[user]
+    stack = context.workspace.stacks[user]
     if len(stack) >= STACK:
         raise ApiError("push_limit_reached")
     external = payload.get("external_id")
-    if external and any(v.get("external_id") == external for v in floor.workspace.views.values()):
+    if external and any(v.get("external_id") == external for v in context.workspace.views.values()):
         raise ApiError("duplicate_external_id")
-    view = _build(floor, payload, user)
-    view["root_view_id"] = floor.workspace.views[stack[0]]["id"] if stack else view["id"]
+    view = _build(context, payload, user)
+    view["root_view_id"] = context.workspace.views[stack[0]]["id"] if stack else view["id"]
     view["previous_view_id"] = stack[-1] if stack else None
-    floor.workspace.views[view["id"]] = view
+    context.workspace.views[view["id"]] = view
     stack.append(view["id"])
-    show_stack(floor, user)
+    show_stack(context, user)
     return {"view": wire(view)}
 
 
-def replace(floor: Floor, view: Json, payload: Json) -> Json:
+def replace(context: WorkspaceContext, view: Json, payload: Json) -> Json:
     """Give an open view new content; what people typed stays where block and action ids stay."""
-    view_new = _build(floor, payload, view["_user"], view_id=view["id"])
+    view_new = _build(context, payload, view["_user"], view_id=view["id"])
     view_new["state"] = _kept_state(view["state"], view_new["blocks"])
     view_new["root_view_id"], view_new["previous_view_id"] = view["root_view_id"], view["previous_view_id"]
     if view_new["type"] == "home":
-        floor.workspace.homes[view["_user"]] = view_new
-        floor.workspace.store.put("home", view["_user"], view_new)
-        floor.live.tell({"type": "home", "view": wire(view_new)}, [view["_user"]])
+        context.workspace.homes[view["_user"]] = view_new
+        context.workspace.store.put("home", view["_user"], view_new)
+        context.live.publish({"type": "home", "view": wire(view_new)}, [view["_user"]])
         return view_new
-    floor.workspace.views[view["id"]] = view_new
-    show_stack(floor, view["_user"])
+    context.workspace.views[view["id"]] = view_new
+    show_stack(context, view["_user"])
     return view_new
 
 
-def close_top(floor: Floor, user: str) -> None:
+def close_top(context: WorkspaceContext, user: str) -> None:
     """Take the top modal off; the one below shows again."""
-    stack = floor.workspace.stacks[user]
+    stack = context.workspace.stacks[user]
     if stack:
-        floor.workspace.views.pop(stack.pop(), None)
-        show_stack(floor, user)
+        context.workspace.views.pop(stack.pop(), None)
+        show_stack(context, user)
 
 
-def close_all(floor: Floor, user: str) -> None:
+def close_all(context: WorkspaceContext, user: str) -> None:
     """Close every modal of a person."""
-    for view_id in floor.workspace.stacks[user]:
-        floor.workspace.views.pop(view_id, None)
-    floor.workspace.stacks[user] = []
-    show_stack(floor, user)
+    for view_id in context.workspace.stacks[user]:
+        context.workspace.views.pop(view_id, None)
+    context.workspace.stacks[user] = []
+    show_stack(context, user)
 
 
-def show_stack(floor: Floor, user: str) -> None:
+def show_stack(context: WorkspaceContext, user: str) -> None:
     """Tell the person's pages what is on top now."""
-    stack = floor.workspace.stacks[user]
-    top = wire(floor.workspace.views[stack[-1]]) if stack else None
-    floor.live.tell({"type": "view", "view": top, "depth": len(stack)}, [user])
+    stack = context.workspace.stacks[user]
+    top = wire(context.workspace.views[stack[-1]]) if stack else None
+    context.live.publish({"type": "view", "view": top, "depth": len(stack)}, [user])
 
 
 def check_view(view: Any, kind: str | None) -> None:
@@ -157,12 +157,12 @@ def _blocks(blocks: Any, kind: str) -> Problems:
     return check_blocks(blocks, kind)
 
 
-def _build(floor: Floor, payload: Json, user: str, view_id: str | None = None) -> Json:
+def _build(context: WorkspaceContext, payload: Json, user: str, view_id: str | None = None) -> Json:
     view: Json = {
-        "id": view_id or floor.workspace.new_id("V"),
-        "team_id": floor.workspace.team.id,
+        "id": view_id or context.workspace.new_id("V"),
+        "team_id": context.workspace.team.id,
         "type": payload["type"],
-        "blocks": named_blocks(floor, payload["blocks"]),
+        "blocks": named_blocks(context, payload["blocks"]),
         "private_metadata": payload.get("private_metadata", ""),
         "callback_id": payload.get("callback_id", ""),
         "state": {"values": {}},
@@ -176,7 +176,7 @@ def _build(floor: Floor, payload: Json, user: str, view_id: str | None = None) -
         "root_view_id": view_id,
         "app_id": seed.APP_ID,
         "external_id": payload.get("external_id", ""),
-        "app_installed_team_id": floor.workspace.team.id,
+        "app_installed_team_id": context.workspace.team.id,
         "bot_id": seed.BOT_ID,
         "_user": user,
     }
@@ -190,8 +190,8 @@ def _kept_state(state: Json, blocks: list[Json]) -> Json:
     return {"values": {block: value for block, value in state["values"].items() if block in ids}}
 
 
-def _find(floor: Floor, params: Json) -> Json:
-    views = [*floor.workspace.views.values(), *floor.workspace.homes.values()]
+def _find(context: WorkspaceContext, params: Json) -> Json:
+    views = [*context.workspace.views.values(), *context.workspace.homes.values()]
     for view in views:
         if params.get("view_id") and view["id"] == params["view_id"]:
             return view

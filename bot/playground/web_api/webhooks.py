@@ -10,22 +10,22 @@ from starlette.responses import PlainTextResponse, Response
 
 from bot.playground.errors import ApiError
 from bot.playground.state import posting, seed
-from bot.playground.state.posting import Floor
+from bot.playground.state.posting import WorkspaceContext
 from bot.playground.state.workspace import Json
 from bot.playground.web_api.calls import check_content, named_blocks, writable
 
 SCOPE = "incoming-webhook"
 
 
-def webhook_of(floor: Floor, channel_id: str | None = None) -> Json | None:
+def webhook_of(context: WorkspaceContext, channel_id: str | None = None) -> Json | None:
     """What oauth.v2.access says of the webhook for a channel (the first one that the app is in)."""
-    workspace = floor.workspace
+    workspace = context.workspace
     if SCOPE not in workspace.app.scopes:
         return None
     rooms = [c for c in workspace.channels.values() if c.kind == "channel" and seed.BOT_USER in c.members]
     channel = workspace.channels[channel_id] if channel_id else rooms[0]
     path = f"{workspace.team.id}/{seed.BOT_ID}/{secrets.token_urlsafe(18)}"
-    floor.webhooks[path] = channel.id
+    context.webhooks[path] = channel.id
     url = f"{workspace.base_url}/services/{path}"
     return {
         "url": url,
@@ -35,9 +35,9 @@ def webhook_of(floor: Floor, channel_id: str | None = None) -> Json | None:
     }
 
 
-async def receive(floor: Floor, request: Request) -> Response:
-    """A post to the address: `ok`, or Slack's plain word and status."""
-    channel_id = floor.webhooks.get(request.path_params["path"])
+async def receive(context: WorkspaceContext, request: Request) -> Response:
+    """Takes a post to the address; answers `ok`, or Slack's error code and status."""
+    channel_id = context.webhooks.get(request.path_params["path"])
     if channel_id is None:
         return PlainTextResponse("no_service", status_code=404)
     raw = await request.body()
@@ -52,17 +52,17 @@ async def receive(floor: Floor, request: Request) -> Response:
         return PlainTextResponse("invalid_payload", status_code=400)
     try:
         check_content(body)
-        channel = writable(floor, channel_id)
+        channel = writable(context, channel_id)
     except ApiError as error:
         words = {"is_archived": ("channel_is_archived", 410), "not_in_channel": ("channel_not_found", 404)}
         word, status = words.get(error.code, (error.code, 400))
         return PlainTextResponse(word, status_code=status)
     message = posting.bot_message(
-        floor.workspace,
+        context.workspace,
         body.get("text") or "",
-        blocks=named_blocks(floor, body.get("blocks")) or None,
+        blocks=named_blocks(context, body.get("blocks")) or None,
         attachments=body.get("attachments"),
         thread_ts=body.get("thread_ts"),
     )
-    posting.post(floor, channel, message)
+    posting.post(context, channel, message)
     return PlainTextResponse("ok")

@@ -11,7 +11,7 @@ from bot.playground.client.page import boot, messages, search, threads
 from bot.playground.delivery import interactions
 from bot.playground.errors import ApiError, PlaygroundError
 from bot.playground.state import posting
-from bot.playground.state.posting import Floor
+from bot.playground.state.posting import WorkspaceContext
 from bot.playground.state.seed import BOT_USER, Channel, User
 from bot.playground.state.workspace import Json, wire
 from bot.playground.web_api.conversations import add_member
@@ -20,71 +20,71 @@ from bot.playground.web_api.reactions import react
 from bot.playground.web_api.streams import set_session_status
 
 MOST_TYPED = 40_000
-Verb = Callable[[Floor, User, Json], Awaitable[Json]]
+Action = Callable[[WorkspaceContext, User, Json], Awaitable[Json]]
 
 
-async def say(floor: Floor, user: User, args: Json) -> Json:
+async def say(context: WorkspaceContext, user: User, args: Json) -> Json:
     """Type a message; @names, #channels and addresses become tokens as Slack's client makes them."""
-    channel = floor.workspace.place(args["channel"], user.id)
+    channel = context.workspace.place(args["channel"], user.id)
     _must_be_in(channel, user)
     source = args.get("text") or ""
-    files = [floor.workspace.files[file_id] for file_id in args.get("files") or ()]
+    files = [context.workspace.files[file_id] for file_id in args.get("files") or ()]
     if not source.strip() and not files:
         raise PlaygroundError("There is nothing to send.")
     if len(source) > MOST_TYPED:
         raise PlaygroundError(
             f"Slack takes messages of up to {MOST_TYPED:,} characters; this one has {len(source):,}."
         )
-    text = encode(source, floor.workspace.users, floor.workspace.channels)
+    text = encode(source, context.workspace.users, context.workspace.channels)
     message: Json = {
         "type": "message",
         "user": user.id,
         "text": text,
-        "client_msg_id": floor.workspace.new_id("m"),
+        "client_msg_id": context.workspace.new_id("m"),
     }
     if source.strip():
-        message["blocks"] = [rich_text(text, floor.workspace.new_id("b")[2:7])]
+        message["blocks"] = [rich_text(text, context.workspace.new_id("b")[2:7])]
     thread_ts = args.get("thread_ts")
     if thread_ts:
         message["thread_ts"] = thread_ts
     if thread_ts and args.get("broadcast"):
         message["subtype"] = "thread_broadcast"
     if files:
-        share(floor, channel, files, message, thread_ts)
+        share(context, channel, files, message, thread_ts)
     else:
-        posting.post(floor, channel, message)
+        posting.post(context, channel, message)
     warning = None
     if f"<@{BOT_USER}>" in text and BOT_USER not in channel.members:
-        name = floor.workspace.users[BOT_USER].name
-        warning = f"{floor.workspace.app.bot_name} is not in this channel; type /invite @{name}."
+        name = context.workspace.users[BOT_USER].name
+        warning = f"{context.workspace.app.bot_name} is not in this channel; type /invite @{name}."
     return {"channel": channel.id, "ts": message["ts"], "text": text, "warning": warning}
 
 
-async def upload(floor: Floor, user: User, args: Json) -> Json:
+async def upload(context: WorkspaceContext, user: User, args: Json) -> Json:
     """Upload a file; with a channel it is posted there at once, without it waits to be sent or submitted."""
     content: bytes = args["content"]
-    record = new_file(floor.workspace, args["name"], len(content), user.id)
-    keep_content(floor.workspace, record, content)
+    record = new_file(context.workspace, args["name"], len(content), user.id)
+    keep_content(context.workspace, record, content)
     if not args.get("channel"):
         record["_complete"] = True
-        floor.workspace.keep_file(record)
+        context.workspace.keep_file(record)
         return {"file": wire(record)}
-    message = await say(floor, user, {**args, "files": [record["id"]]})
+    message = await say(context, user, {**args, "files": [record["id"]]})
     return {"file": wire(record), **message}
 
 
-async def command(floor: Floor, user: User, args: Json) -> Json:
+async def command(context: WorkspaceContext, user: User, args: Json) -> Json:
     """Type a slash command; /invite is the workspace's own."""
-    channel = floor.workspace.place(args["channel"], user.id)
+    channel = context.workspace.place(args["channel"], user.id)
     if args["command"] == "/invite":
-        return _invite(floor, user, channel, args.get("text") or "")
-    return await interactions.command(floor, user, channel, args["command"], args.get("text") or "")
+        return _invite(context, user, channel, args.get("text") or "")
+    return await interactions.command(context, user, channel, args["command"], args.get("text") or "")
 
 
-async def click(floor: Floor, user: User, args: Json) -> Json:
+async def click(context: WorkspaceContext, user: User, args: Json) -> Json:
     """Use a button, select or feedback control of a message."""
-    channel = floor.workspace.place(args["channel"], user.id)
-    message = floor.workspace.messages[channel.id].get(args["ts"])
+    channel = context.workspace.place(args["channel"], user.id)
+    message = context.workspace.messages[channel.id].get(args["ts"])
     if message is None or message.get("_ephemeral_to") not in (None, user.id):
         raise PlaygroundError(f"There is no message {args['ts']} for you in {channel.name or channel.id}.")
     block, element = _element(message.get("blocks") or [], args)
@@ -92,113 +92,113 @@ async def click(floor: Floor, user: User, args: Json) -> Json:
     if seen_by and user.id not in seen_by:
         raise PlaygroundError(f"{user.real_name} does not see the button {args['action_id']!r}.")
     value = args.get("value")
-    return await interactions.message_action(floor, user, channel, args["ts"], element, block, value)
+    return await interactions.message_action(context, user, channel, args["ts"], element, block, value)
 
 
-async def view_action(floor: Floor, user: User, args: Json) -> Json:
+async def view_action(context: WorkspaceContext, user: User, args: Json) -> Json:
     """Use a control of an open modal or of the App Home."""
-    view = _view(floor, user, args["view_id"])
+    view = _view(context, user, args["view_id"])
     block, element = _element(view["blocks"], args)
     for block_id, actions in (args.get("state") or {}).items():
         view["state"]["values"].setdefault(block_id, {}).update(actions)
-    return await interactions.view_action(floor, user, view, element, block, args.get("value"))
+    return await interactions.view_action(context, user, view, element, block, args.get("value"))
 
 
-async def submit(floor: Floor, user: User, args: Json) -> Json:
+async def submit(context: WorkspaceContext, user: User, args: Json) -> Json:
     """Press the modal's main button."""
     return await interactions.submit(
-        floor, user, _view(floor, user, args["view_id"]), args.get("values") or {}
+        context, user, _view(context, user, args["view_id"]), args.get("values") or {}
     )
 
 
-async def close(floor: Floor, user: User, args: Json) -> Json:
+async def close(context: WorkspaceContext, user: User, args: Json) -> Json:
     """Close the top modal, or all of them with `clear`."""
-    view = _view(floor, user, args["view_id"])
+    view = _view(context, user, args["view_id"])
     clear = bool(args.get("clear")) or bool(view["clear_on_close"])
-    return await interactions.close(floor, user, view, clear=clear)
+    return await interactions.close(context, user, view, clear=clear)
 
 
-async def view(floor: Floor, user: User, args: Json) -> Json:
+async def view(context: WorkspaceContext, user: User, args: Json) -> Json:
     """The modal on top of this person's stack, if one is open."""
-    stack = floor.workspace.stacks[user.id]
-    return {"view": wire(floor.workspace.views[stack[-1]]) if stack else None, "depth": len(stack)}
+    stack = context.workspace.stacks[user.id]
+    return {"view": wire(context.workspace.views[stack[-1]]) if stack else None, "depth": len(stack)}
 
 
-async def shortcut(floor: Floor, user: User, args: Json) -> Json:
+async def shortcut(context: WorkspaceContext, user: User, args: Json) -> Json:
     """Use a shortcut, on a message when it is a message shortcut."""
-    channel = floor.workspace.place(args["channel"], user.id) if args.get("channel") else None
-    return await interactions.shortcut(floor, user, args["callback_id"], channel, args.get("ts"))
+    channel = context.workspace.place(args["channel"], user.id) if args.get("channel") else None
+    return await interactions.shortcut(context, user, args["callback_id"], channel, args.get("ts"))
 
 
-async def suggest(floor: Floor, user: User, args: Json) -> Json:
+async def suggest(context: WorkspaceContext, user: User, args: Json) -> Json:
     """Type into an external select."""
     if args.get("view_id"):
-        view = _view(floor, user, args["view_id"])
+        view = _view(context, user, args["view_id"])
         blocks, container = (
             view["blocks"],
             {"view": wire(view), "container": {"type": "view", "view_id": view["id"]}},
         )
     else:
-        channel = floor.workspace.place(args["channel"], user.id)
-        message = floor.workspace.messages[channel.id][args["ts"]]
+        channel = context.workspace.place(args["channel"], user.id)
+        message = context.workspace.messages[channel.id][args["ts"]]
         blocks = message.get("blocks") or []
         container = {"channel": {"id": channel.id, "name": channel.name}, "message": wire(message)}
         container["container"] = {"type": "message", "message_ts": args["ts"], "channel_id": channel.id}
     block, element = _element(blocks, args)
-    options = await interactions.suggest(floor, user, container, element, block, args.get("value") or "")
+    options = await interactions.suggest(context, user, container, element, block, args.get("value") or "")
     return {"options": options}
 
 
-async def home(floor: Floor, user: User, args: Json) -> Json:
+async def home(context: WorkspaceContext, user: User, args: Json) -> Json:
     """Open the app's Home or Messages tab; the app hears app_home_opened."""
     tab = args.get("tab") or "home"
-    view = floor.workspace.homes.get(user.id)
+    view = context.workspace.homes.get(user.id)
     event: Json = {
         "type": "app_home_opened",
         "user": user.id,
-        "channel": floor.workspace.dm(user.id).id,
+        "channel": context.workspace.dm(user.id).id,
         "tab": tab,
     }
-    event["event_ts"] = floor.workspace.new_ts()
+    event["event_ts"] = context.workspace.new_ts()
     if tab == "home" and view:
         event["view"] = wire(view)
-    floor.outbox.emit(event)
+    context.outbox.emit(event)
     return {"view": wire(view) if view else None, "channel": event["channel"]}
 
 
-async def home_view(floor: Floor, user: User, args: Json) -> Json:
+async def home_view(context: WorkspaceContext, user: User, args: Json) -> Json:
     """The App Home as published, without telling the app that it was opened."""
-    view = floor.workspace.homes.get(user.id)
+    view = context.workspace.homes.get(user.id)
     return {"view": wire(view) if view else None}
 
 
-async def look(floor: Floor, user: User, args: Json) -> Json:
-    """The person looks at another channel while the app is visible (app_context_changed)."""
-    channel = floor.workspace.place(args["channel"], user.id)
-    entity = {"type": "slack#/types/channel_id", "value": channel.id, "team_id": floor.workspace.team.id}
+async def look(context: WorkspaceContext, user: User, args: Json) -> Json:
+    """Look at another channel while the app is visible (app_context_changed)."""
+    channel = context.workspace.place(args["channel"], user.id)
+    entity = {"type": "slack#/types/channel_id", "value": channel.id, "team_id": context.workspace.team.id}
     event: Json = {"type": "app_context_changed", "user": user.id, "context": {"entities": [entity]}}
-    if floor.workspace.app.agent:
-        floor.outbox.emit(event | {"event_ts": floor.workspace.new_ts()})
+    if context.workspace.app.agent:
+        context.outbox.emit(event | {"event_ts": context.workspace.new_ts()})
     return {}
 
 
-async def stop(floor: Floor, user: User, args: Json) -> Json:
+async def stop(context: WorkspaceContext, user: User, args: Json) -> Json:
     """Press Stop on a working agent: its streams end and the app gets agent_session_stopped.
 
     As in Slack the button is there only while the app has set the session to "processing".
     """
-    channel = floor.workspace.place(args["channel"], user.id)
+    channel = context.workspace.place(args["channel"], user.id)
     thread_ts = args["thread_ts"]
-    session = floor.workspace.sessions.get(f"{channel.id}:{thread_ts}") or {}
+    session = context.workspace.sessions.get(f"{channel.id}:{thread_ts}") or {}
     if session.get("status") != "processing":
         raise PlaygroundError("There is no Stop button: the app has not said that it works on this thread.")
-    set_session_status(floor, {"channel_id": channel.id, "thread_ts": thread_ts, "status": "active"})
+    set_session_status(context, {"channel_id": channel.id, "thread_ts": thread_ts, "status": "active"})
     streaming = []
-    for message in floor.workspace.visible(channel.id):
+    for message in context.workspace.visible(channel.id):
         if message.get("thread_ts") == thread_ts and message.get("_stream"):
             message.pop("_stream")
             message["_stopped"] = True
-            posting.edit(floor, channel, message, {"streaming_state": "completed"})
+            posting.edit(context, channel, message, {"streaming_state": "completed"})
             streaming.append(message["ts"])
     event: Json = {
         "type": "agent_session_stopped",
@@ -206,49 +206,49 @@ async def stop(floor: Floor, user: User, args: Json) -> Json:
         "thread_ts": thread_ts,
         "user": user.id,
     }
-    event |= {"streaming_message_ts": streaming, "event_ts": floor.workspace.new_ts()}
-    envelope = floor.outbox.emit(event)
+    event |= {"streaming_message_ts": streaming, "event_ts": context.workspace.new_ts()}
+    envelope = context.outbox.emit(event)
     return {"streams": streaming, "event_id": envelope}
 
 
-async def reaction(floor: Floor, user: User, args: Json) -> Json:
+async def reaction(context: WorkspaceContext, user: User, args: Json) -> Json:
     """Put an emoji on a message, or take it off when it is there."""
-    channel = floor.workspace.place(args["channel"], user.id)
+    channel = context.workspace.place(args["channel"], user.id)
     try:
-        react(floor, channel, args["ts"], args["name"], user.id, add=True)
+        react(context, channel, args["ts"], args["name"], user.id, add=True)
     except ApiError:
-        react(floor, channel, args["ts"], args["name"], user.id, add=False)
+        react(context, channel, args["ts"], args["name"], user.id, add=False)
     return {}
 
 
-async def delete(floor: Floor, user: User, args: Json) -> Json:
+async def delete(context: WorkspaceContext, user: User, args: Json) -> Json:
     """Delete one's own message, or dismiss an ephemeral one."""
-    channel = floor.workspace.place(args["channel"], user.id)
-    message = floor.workspace.messages[channel.id].get(args["ts"])
+    channel = context.workspace.place(args["channel"], user.id)
+    message = context.workspace.messages[channel.id].get(args["ts"])
     if message is None or user.id not in (message.get("_ephemeral_to"), message.get("user")):
         raise PlaygroundError("You can delete only your own messages.")
-    posting.remove(floor, channel, args["ts"])
+    posting.remove(context, channel, args["ts"])
     return {}
 
 
-async def edit(floor: Floor, user: User, args: Json) -> Json:
+async def edit(context: WorkspaceContext, user: User, args: Json) -> Json:
     """Change one's own message."""
-    channel = floor.workspace.place(args["channel"], user.id)
-    message = floor.workspace.message(channel.id, args["ts"])
+    channel = context.workspace.place(args["channel"], user.id)
+    message = context.workspace.message(channel.id, args["ts"])
     if message.get("user") != user.id:
         raise PlaygroundError("You can change only your own messages.")
-    text = encode(args["text"], floor.workspace.users, floor.workspace.channels)
-    blocks = [rich_text(text, floor.workspace.new_id("b")[2:7])]
-    edit_mark = {"user": user.id, "ts": floor.workspace.new_ts()}
-    posting.edit(floor, channel, message, {"text": text, "blocks": blocks, "edited": edit_mark})
+    text = encode(args["text"], context.workspace.users, context.workspace.channels)
+    blocks = [rich_text(text, context.workspace.new_id("b")[2:7])]
+    edit_mark = {"user": user.id, "ts": context.workspace.new_ts()}
+    posting.edit(context, channel, message, {"text": text, "blocks": blocks, "edited": edit_mark})
     return {}
 
 
-async def mark_read(floor: Floor, user: User, args: Json) -> Json:
+async def mark_read(context: WorkspaceContext, user: User, args: Json) -> Json:
     """Remember how far this person has read a conversation."""
     key = f"{user.id}:{args['channel']}"
-    floor.workspace.read[key] = args["ts"]
-    floor.workspace.store.put("read", key, args["ts"])
+    context.workspace.read[key] = args["ts"]
+    context.workspace.store.put("read", key, args["ts"])
     return {}
 
 
@@ -257,19 +257,19 @@ def _must_be_in(channel: Channel, user: User) -> None:
         raise PlaygroundError(f"{user.real_name} is not in #{channel.name}.")
 
 
-def _invite(floor: Floor, user: User, channel: Channel, text: str) -> Json:
+def _invite(context: WorkspaceContext, user: User, channel: Channel, text: str) -> Json:
     name = text.strip().removeprefix("<@").removesuffix(">").removeprefix("@").split("|")[0]
-    for each in floor.workspace.users.values():
+    for each in context.workspace.users.values():
         if name.lower() in (each.name, each.id.lower(), each.real_name.lower()):
             if each.id not in channel.members:
-                add_member(floor, channel, each.id, user.id)
+                add_member(context, channel, each.id, user.id)
             return {"ok": True}
     raise PlaygroundError(f"There is nobody called {name!r} to invite.")
 
 
-def _view(floor: Floor, user: User, view_id: str) -> Json:
-    view = floor.workspace.views.get(view_id)
-    home_view = floor.workspace.homes.get(user.id)
+def _view(context: WorkspaceContext, user: User, view_id: str) -> Json:
+    view = context.workspace.views.get(view_id)
+    home_view = context.workspace.homes.get(user.id)
     if view is None and home_view is not None and home_view["id"] == view_id:
         view = home_view
     if view is None or view["_user"] != user.id:
@@ -292,7 +292,7 @@ def _element(blocks: list[Json], args: Json) -> tuple[Json, Json]:
     return (same or matches)[0]
 
 
-VERBS: dict[str, Verb] = {
+ACTIONS: dict[str, Action] = {
     "boot": boot, "messages": messages, "say": say, "upload": upload, "command": command, "click": click,
     "view_action": view_action, "submit": submit, "close": close, "view": view, "shortcut": shortcut,
     "suggest": suggest, "home": home, "home_view": home_view, "look": look, "stop": stop, "react": reaction,
