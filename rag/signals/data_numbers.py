@@ -19,10 +19,10 @@ from rag.signals.number_words import (
     INTO_CLASSES,
     KB,
     LABEL_KNOWN,
-    NEED,
     PEOPLE,
     PER,
     SORTS,
+    is_wanted,
 )
 
 
@@ -154,12 +154,13 @@ def bare_score(number: Number, before: str, after: str, text: str) -> KindMatch:
         r"(?:acc\w*|f1|score|precision|recall|val|bleu|macro|auc)\W*(?:is|of|at|=|:|was)?\W*$", before
     ) or re.match(r"\s?(?:f1|acc\b|accuracy|macro|bleu|auc)", after)
     bare_end = re.match(r"\s*(?:\+|$|→|->|now|today|but|or so|at (?:least|best))", after)
-    if re.search(NEED, before) and (bare_end or metric):
+    if is_wanted(before) and (bare_end or metric):
         return "target", value, 0
     if metric:
         return "score", value, 0
     if bare_end and re.search(
-        r"(?:stuck at|plateau\w* at|gets?|scores?|tops out at|sits at|only)\W*$", before
+        r"(?:stuck at|plateau\w* at|gets?|scores?|tops out at|sits at|only|reache[sd]|(?:it|they|prompts) reach)\W*$",
+        before,
     ):
         return "score", value, 0
     return NO_MATCH

@@ -4,6 +4,8 @@ expressions on lower-case text; the order of rules that use them stands in rag/s
 
 from __future__ import annotations
 
+import re
+
 PER = r"(?:/|\bper\b|\ba\b|\ban\b|\beach\b|\bevery\b|\bpro\b|\bpar\b|\bpor\b|\bal\b|\bà la\b|\bim\b)\s?"
 TIMES = {  # calls per month for one call per unit
     r"(?:months?|mo|mth|monat|mois|mes)\b": 1.0,
@@ -75,6 +77,12 @@ NEED = (
     r"hit|brauchen|ben[öo]tigen|ziel|mindestens|besoin|il faut|faut|objectif|viser|visons|necesitamos|objetivo|queremos|"
     r"expects?|sla|threshold|bar|to|>=?|≥)\W*(?:is|are|de|of|be|at|around|about|es|ist|est|a|min|minimum|like|be at|het)?\W*$"
 )
+REACHED = (  # what stands there already, though its verb may be a wish's too
+    r"(?:stuck|gets? to|got to|\breache[sd]|\bhits|"
+    r"\b(?:it|they|this|prompts|models|classifiers|answers|replies|only|just|already|now|currently|today) reach)"
+    r"\W*(?:at|about|around|a|some|only|just)?\W*$"
+)
+UNLESS = r"\b(?:if|until|till|when|once|unless|whether|that|which|who|to|must|should)\b(?!['’])[^,;.:]*$"
 SCORE_WORDS = (
     r"accura\w*|acc\b|f1|right|correct|scor\w*|pass\w*|stuck|gets?\b|got\b|at\b|conform\w*|hits?\b|plateau\w*|tops? out|"
     r"reach\w*|precision|recall|exact|valid|richtig|korrekt|trefferquote|genauigkeit|correctes?|justes?|aciert\w*|"
@@ -96,3 +104,11 @@ INTO_CLASSES = (  # a plural noun, other than what a text is cut to
 IN_PROMPT = (  # samples that stand in the prompt are no training data
     r"(?:prompt\w*|style guide|few-?shot|instructions|tone rules)\b[^.;?]{0,30}(?:with|w/|and|plus|\+|incl\w*|mit|avec|con)\s?(?:~|about )?$"
 )
+
+
+def is_wanted(before: str) -> bool:
+    """Whether the words before a number make it a wish; "it reaches" tells what is there, "once it reaches" does not."""
+    if not re.search(NEED, before):
+        return False
+    match = re.search(REACHED, before)
+    return match is None or bool(re.search(UNLESS, before[: match.start()]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from rag.signals.number_match import NO_MATCH, KindMatch, Number, monthly_rate
-from rag.signals.number_words import EXAMPLE_STRONG, GAP, GPU, NEED, PER, SCORE_WORDS, WRONG
+from rag.signals.number_words import EXAMPLE_STRONG, GAP, GPU, PER, SCORE_WORDS, WRONG, is_wanted
 
 
 def percent(number: Number, before: str, after: str, text: str) -> KindMatch:
@@ -21,7 +21,7 @@ def percent(number: Number, before: str, after: str, text: str) -> KindMatch:
     if number.value > 100:
         return "ignore", 0.0, 0
     rest = after[head.end() :]
-    if re.search(NEED, before) and not re.search(r"stuck|gets? to\W*$", before):
+    if is_wanted(before):
         return "target", number.value, head.end()
     wrong = re.match(rf"\s(?:[\w'’]+\s){{0,4}}?{WRONG}", rest) or re.search(
         rf"(?:{WRONG}|\bflags?|\bsend back)\W*(?:\w+\W+){{0,3}}$", before
@@ -31,6 +31,7 @@ def percent(number: Number, before: str, after: str, text: str) -> KindMatch:
     if (
         re.search(SCORE_WORDS, before[-40:])
         or re.search(SCORE_WORDS, rest[:40])
+        or re.search(r"\b(?:erreicht|atteint|alcanza|raggiunge|atinge|bereikt)\b", before[-40:])
         or re.match(r"\s?(?:on|sur|auf|sobre|en|over)\s|\s?\(?n\s?=", rest)
         or re.search(
             r"\b(?:prompt\w*|few-?shot|zero-?shot|baseline|gpt[\w.-]*|sonnet|haiku)\W*(?:is|=|:|gives)?\s?$",
