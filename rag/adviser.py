@@ -46,10 +46,6 @@ if TYPE_CHECKING:
     from rag.index import Index
     from rag.search.embedding import MiniLM
 
-OFF_TOPIC = (
-    "I help with one thing: whether to prompt, retrieve, fine-tune or train a model. "
-    "Ask me about a task you want a model to do."
-)
 WORKSPACE = frozenset({"workspace"})
 
 
@@ -189,10 +185,8 @@ class Adviser:
                 if answer.claims:
                     return noted(self._from_documents(answer, thread), budget)
         if decision.advice.verdict is Verdict.OFF_TOPIC:
-            return noted(
-                Reply(Verdict.OFF_TOPIC, 0.0, OFF_TOPIC, language=thread.language, state=thread.to_json()),
-                budget,
-            )
+            text, state = turn.words("service.off_topic"), thread.to_json()
+            return noted(Reply(Verdict.OFF_TOPIC, 0.0, text, language=thread.language, state=state), budget)
         answer = self._write(question, decision.advice, turn.scopes, budget, turn.step)
         share = share_right(readings[-1]) if readings and not decision.is_early else None
         reply = replace(self._reply(decision, answer, turn), confidence=share or 0.0)

@@ -29,8 +29,10 @@ MOST_WORDS = 12
 Move = Literal["why", "change", "cost", "next", "sources", "thanks", "go", "advice", "saving", "wrong"]
 Service = Literal[
     "help", "status", "hello", "add_tickets", "add_documents", "privacy", "readers", "stop_job",
-    "measure", "train", "running_cost",
+    "measure", "train", "running_cost", "welcome", "complaint", "remove",
 ]  # fmt: skip
+POLITE = ("hello", "welcome")
+SENTENCE_END = re.compile(r"(?<=[.!?:;。！？])\s*(?=\S)")
 FILLING = re.compile(
     r"\b(?:ok|okay|so|and|but|well|hmm?|oh|ah|exactly|then|please|really|actually|just|now|alors|donc|denn|also|bitte|y|"
     r"pues|et|und|guys|bot|a|lot|much|very|all|haha|lol|hey|right)\b"
@@ -68,8 +70,20 @@ class MoveReader:
         return cast(Move, name) if name in get_args(Move) else None
 
     def service(self, text: str) -> Service | None:
-        """What a short message wants from the bot itself; None for a question or a case."""
+        """What a short message wants from the bot itself; None for a question or a case.
+
+        Of several sentences each must want something; a greeting or thanks beside something else is no wish.
+        """
+        sentences = [one for one in SENTENCE_END.split(text.strip()) if bare(one)]
+        names = [self._service(one) for one in (text, *sentences[: len(sentences) * (len(sentences) > 1)])]
+        if names[0] or None in names[1:]:
+            return names[0]
+        wishes = [name for name in names[1:] if name not in POLITE] or names[1:]
+        return wishes[0] if wishes else None
+
+    def _service(self, text: str) -> Service | None:
         name = self.nearest(text, MIN_COSINE_TO_BE_A_SERVICE)
+        name = "welcome" if name == "thanks" else name
         return cast(Service, name) if name in get_args(Service) else None
 
     def nearest(self, text: str, least: float = MIN_COSINE_TO_BE_A_MOVE) -> str:

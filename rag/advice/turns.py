@@ -5,6 +5,7 @@ The adviser and its evaluation both ask here, so that what is measured is what a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
@@ -17,6 +18,10 @@ from rag.advice.moves import Move, Service
 from rag.advice.phrases import load_phrases_of
 from rag.signals.language import language_of
 from rag.signals.schema import Signals
+
+WHO_SEES = re.compile(
+    r"\bwho (?:can|may) (?:see|read)\b", re.IGNORECASE
+)  # no rule of the team's: the bot knows
 
 
 class Moves(Protocol):
@@ -44,7 +49,7 @@ def turn_of(thread: Thread, text: str, moves: Moves, table: Table) -> Correction
     if thread.signals is not None and (move := moves(text)):
         return move
     service = moves.service(text)
-    return None if service == "privacy" and ASKS_A_RULE.search(text) else service
+    return None if service == "privacy" and ASKS_A_RULE.search(WHO_SEES.sub("", text)) else service
 
 
 def after_hearing(thread: Thread, text: str, read: Callable[[str, bool], Signals], table: Table) -> Thread:

@@ -131,7 +131,7 @@ def _answer(services: Services, client: WebClient, question: Question, stop: thr
         stream.abandon("I could not answer this one; whoever asked has been told why.")
         _enqueue_unsent(services, stream)
         raise
-    if question.without_mention and reply.verdict == Verdict.OFF_TOPIC and not reply.service:
+    if question.without_mention and reply.verdict == Verdict.OFF_TOPIC and reply.service in ("", "welcome"):
         _add_reaction(client, question, conversation)
         return
     blocks = [*verdict_card(reply), *_fact_blocks(services, question, reply, person)]

@@ -37,7 +37,7 @@ MARKS = {
     Verdict.OFF_TOPIC: "🧭",
 }
 SERVICE_BUTTONS = {  # the button of an answer about the bot itself
-    "add_tickets": ("Add tickets", "home_add_dataset"),
+    "add_tickets": ("Add tickets", "dataset_add"),
     "add_documents": ("Add documents", "docs_add"),
     "measure": ("Measure it", "measure"),
     "train": ("Fine-tune", "finetune_open"),

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from rag.advice.decision_table import load_table
-from rag.adviser import OFF_TOPIC, Adviser
+from rag.advice.phrases import load_phrases_of
+from rag.adviser import Adviser
 from rag.index import Index
 from rag.reply import Reply, Verdict
 from rag.search.embedding import load_embedder
@@ -123,7 +124,7 @@ def test_what_is_nothing_but_an_order_is_off_topic(adviser: Adviser, order: str)
     """It gets the one sentence that says what this bot is for."""
     reply = adviser.ask(order)
     assert reply.verdict is Verdict.OFF_TOPIC
-    assert reply.headline == OFF_TOPIC
+    assert reply.headline == load_phrases_of(reply.language)("service.off_topic")
     assert not reply.why
 
 
