@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from functools import cache
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from bot.cli.console import OUR_ERRORS, bot_settings, console, exit_with_error, settings
+from bot.cli.console import OUR_ERRORS, bot_settings, console, exit_with_error, settings, working
+from bot.errors import BotError
 from bot.extras import advise_missing
+
+if TYPE_CHECKING:
+    from rag.reply import Reply
 
 app = typer.Typer(
     name="trainwise",
@@ -88,21 +92,27 @@ def ask(
 ) -> None:
     """Answer a question in the terminal, with the verdict, what was understood, and the sources."""
     one_thread_a_product()
+    if not question.strip():
+        raise BotError('Ask me in a sentence: `trainwise ask "should we fine-tune on our articles?"`.')
+    with working("Reading the question and the documents"):
+        reply = _answer(question, corrections or [])
     from bot.cli.output import print_reply
+
+    print_reply(console, reply, as_json=as_json)
+
+
+def _answer(question: str, corrections: list[str]) -> Reply:
     from bot.factories import open_adviser
     from bot.slack.features.answering import check_question
     from rag.advice.menus import parse_correction
 
     checked_question = check_question(question)
-    for correction in corrections or []:
+    for correction in corrections:
         parse_correction(correction)  # refuses a bad one before the models load
     with open_adviser(settings()) as adviser:
-        reply = (
-            adviser.correct(corrections, question=checked_question)
-            if corrections
-            else adviser.ask(checked_question)
-        )
-        print_reply(console, reply, as_json=as_json)
+        if corrections:
+            return adviser.correct(corrections, question=checked_question)
+        return adviser.ask(checked_question)
 
 
 @app.command()
@@ -118,7 +128,9 @@ def doctor() -> None:
     }
     table = Table("", "dependency", "found", "what to do", box=None)
     worst = False
-    for finding in run_checks(bot_settings()):
+    with working("Looking at this machine and what it reaches"):
+        findings = list(run_checks(bot_settings()))
+    for finding in findings:
         table.add_row(marks[finding.level], finding.name, finding.detail, finding.fix)
         worst = worst or finding.level is Level.FAIL
     console.print(table)

@@ -16,6 +16,8 @@ from rag.errors import RagError
 from worker.errors import WorkerError
 
 if TYPE_CHECKING:
+    from rich.status import Status
+
     from bot.settings import Settings
 
 console = Console()
@@ -54,6 +56,11 @@ def existing_path(value: Path) -> Path:
     if not value.is_file():
         raise BotError(f"There is no file {value}. Check the path and try again.")
     return value
+
+
+def working(what: str) -> Status:
+    """A status line on a terminal until the command prints its result; use it as a context manager."""
+    return Console(stderr=True).status(f"{what} ...")
 
 
 def exit_with_error(text: str) -> NoReturn:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from bot.cli.console import console, settings
-from bot.errors import BotError
-
-if TYPE_CHECKING:
-    pass
-
+from bot.cli.console import console, settings, working
 from bot.cli.report import AsJson
+from bot.errors import BotError
 
 
 def register(root: typer.Typer) -> None:
@@ -30,14 +26,16 @@ def try_model(
     as_json: AsJson = False,
 ) -> None:
     """Answer one ticket before and after training, side by side."""
-    from bot.cli.output import print_sides
-    from bot.factories import hosted_endpoint
-    from finetune.serving.predict import try_both
-
     if not text.strip():
         raise BotError('There is no ticket text: `trainwise try JOB "my invoice is wrong"`.')
-    find_endpoint = partial(hosted_endpoint, settings())
-    print_sides(console, try_both(model_folder(job), text, find_endpoint=find_endpoint), as_json)
+    with working("Loading the model"):
+        from bot.cli.output import print_sides
+        from bot.factories import hosted_endpoint
+        from finetune.serving.predict import try_both
+
+        find_endpoint = partial(hosted_endpoint, settings())
+        sides = try_both(model_folder(job), text, find_endpoint=find_endpoint)
+    print_sides(console, sides, as_json)
 
 
 def export_model(

@@ -69,6 +69,8 @@ def show_report(data: dict[str, Any], folder: Path | None, as_json: bool) -> Non
         console.print(
             f"[dim]Everything, with {plots or 'no pictures'}, is in {folder}[/dim]", highlight=False
         )
+        if isinstance(report, FinetuneReport):
+            console.print(f'Try it: trainwise try {folder.name} "a ticket"', highlight=False, markup=False)
 
 
 def print_systems(systems: Sequence[SystemLine]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -66,3 +68,30 @@ def test_the_bot_computes_matrix_products_on_one_thread() -> None:
         command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False, timeout=300
     )
     assert outcome.stdout.strip() == "{1}", outcome.stdout + outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "sign"),
+    [
+        (["ask", "should we train?"], "Reading the question"),
+        (["doctor"], "Looking at this machine"),
+        (["try", "nowhere", "a ticket"], "Loading the model"),
+    ],
+)
+def test_a_person_at_a_terminal_sees_a_sign_of_life_at_once(
+    tmp_path: Path, words: list[str], sign: str
+) -> None:
+    """What is being done stands there while libraries and models are loaded; it is ended as soon as it has been seen."""
+    ours, theirs = os.openpty()
+    env = {**os.environ, "TRAINWISE_HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "TERM": "xterm"}
+    command = [sys.executable, "-m", "bot.cli", *words]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, cwd=tmp_path, env=env)
+    os.close(theirs)
+    text = ""
+    with suppress(OSError):  # the other end is closed when the process has ended
+        while sign not in text and (chunk := os.read(ours, 4096)):
+            text += chunk.decode(errors="replace")
+    process.kill()
+    process.wait()
+    os.close(ours)
+    assert sign in text
