@@ -166,7 +166,7 @@ def open_form(person: Person, message: Mapping[str, Any], action: str, title: st
 
 def submit(story: Transcript, person: Person, name: str, view: dict[str, Any], form: dict[str, str]) -> None:
     """Submits a form; raises PlaygroundError with its errors when it is refused."""
-    chosen = ", ".join(f"{field} {value}" for field, value in form.items()) or "as it comes, filled"
+    chosen = ", ".join(f"{field} {value}" for field, value in form.items()) or "the form as it opened"
     story.person(name, CHANNEL, f"submits: {chosen}")
     outcome = person.submit(view, form)
     if not outcome.get("ok", True):

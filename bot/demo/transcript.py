@@ -17,15 +17,19 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from bot.playground.client.person import Person
 from bot.playground.errors import PlaygroundError
 from bot.playground.patience import Patience
+from bot.playground.state.seed import first_users
 
 Block = Mapping[str, Any]
 
 LINK = re.compile(r"<((?:https?|mailto)[^|>]*)\|([^>]*)>")
 BARE_LINK = re.compile(r"<((?:https?|mailto):[^>]*)>")
+MENTION = re.compile(r"<@(\w+)>")
+NAMES = {user.id: user.name for user in first_users("trainwise")}
 
 
 def plain(mrkdwn: str) -> str:
-    """Slack's mrkdwn as plain text: `<url|label>` becomes `label (url)`, entities become characters."""
+    """Slack's mrkdwn as plain text: `<url|label>` becomes `label (url)`, a mention the person's name."""
+    mrkdwn = MENTION.sub(lambda m: f"@{NAMES.get(m[1], m[1])}", mrkdwn)
     text = LINK.sub(lambda m: m[2] if m[2] == m[1] else f"{m[2]} ({m[1]})", mrkdwn)
     return html.unescape(BARE_LINK.sub(r"\1", text))
 

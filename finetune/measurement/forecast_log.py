@@ -242,9 +242,9 @@ def pair_json(pair: Pair) -> dict[str, Any]:
 def _sentence(pair: Pair) -> str:
     entry = pair.entry
     inside = "inside" if pair.in_band else "outside"
+    points = f"{abs(100 * pair.error):.1f}"
+    side = "as forecast" if points == "0.0" else f"{points} points too {'high' if pair.error > 0 else 'low'}"
     return (
         f"Forecast {100 * entry.value:.1f}% at {entry.rows:,} tickets, came {100 * pair.outcome:.1f}% at "
-        f"{pair.rows:,}: "
-        f"{abs(100 * pair.error):.1f} points {'too high' if pair.error > 0 else 'too low'}, {inside} the "
-        "90% band."
+        f"{pair.rows:,}: {side}, {inside} the 90% band."
     )

@@ -168,6 +168,8 @@ def _sentence(more: Forecast, finetune: Ahead | None) -> str:
         for item in more.ahead
         if item.trust != "direction" and (item.times >= 1.9 or len(more.ahead) < 4)
     ]
+    if parts:
+        parts[0] = f"The cheap method with {parts[0]}"
     parts += [f"beyond that only: {more.slope}" for item in more.ahead[-1:] if item.trust == "direction"]
     if finetune:
         parts.append(f"a {PILOT.short_name} fine-tune on {finetune.rows:,}: {percent(finetune.value)}")

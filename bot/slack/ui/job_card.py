@@ -5,6 +5,7 @@ Uses the ledger's `Job` and the time that is passed in, in Unix seconds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +17,7 @@ from finetune.platforms import PLATFORMS
 from finetune.pricing import money
 from finetune.reports import headline_of
 from worker.jobs.progress import job_progress, seconds_run
-from worker.jobs.records import Job
+from worker.jobs.records import Event, Job
 from worker.jobs.states import ACTIVE_STATES, END_STATES, State
 from worker.kinds import kind_of
 
@@ -284,3 +285,16 @@ def cancel_button(job: Job) -> Block:
 
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+PERSON, HISTORY_SHOWN = re.compile(r"[UW][A-Z0-9]{6,}"), 20
+
+
+def history_lines(history: Sequence[Event]) -> list[str]:
+    """Who did what and why, each step once; a process of ours is named without its id, phases are left out."""
+    lines = []
+    for event in history:
+        who = f"<@{event.who}>" if PERSON.fullmatch(event.who) else escape(event.who.partition(":")[0])
+        why = f" — {escape(one_line(event.why, 200))}" if event.why else ""
+        lines += [f"• {who}: {escape(event.what)}{why}"] if event.what != "phase" else []
+    return list(dict.fromkeys(lines))[-HISTORY_SHOWN:]

@@ -11,13 +11,13 @@ from typing import Any
 
 from bot.slack.ui.blocks import Block, actions, button, confirm, context, divider, modal, section
 from bot.slack.ui.escape import escape, one_line
-from bot.slack.ui.job_card import STATES, duration, recipe
+from bot.slack.ui.job_card import STATES, duration, history_lines, recipe
 from bot.slack.ui.limits import split_text
 from bot.slack.ui.model_trials import can_compare
 from bot.slack.ui.verdict_card import meter
 from finetune.platforms import PLATFORMS
 from finetune.pricing import money
-from finetune.reports import FinetuneReport, MeasurementReport, read_report
+from finetune.reports import FinetuneReport, MeasurementReport, headline_of, read_report
 from finetune.reports.deployment import DeploymentReport
 from finetune.reports.parts import (
     Confusion,
@@ -94,9 +94,9 @@ def _buttons(job: Job, report: FinetuneReport | MeasurementReport) -> list[Block
             *([] if is_here else [_erase_button(job)]),
         ]
     if isinstance(report, MeasurementReport):
-        if report.decision in ("train", "out_of_reach"):
+        if report.decision == "train":
             return [button("Fine-tune on these", "job_finetune", job.id, "primary"), *buttons]
-        if report.decision == "more_data":
+        if report.decision in ("more_data", "out_of_reach"):  # against the advice: the last of the buttons
             return [*buttons, button("Fine-tune on these", "job_finetune", job.id)]
         if report.decision == "undecided":
             return [button("Run the pilot", "measure_pilot", job.id, "primary"), *buttons]
@@ -119,14 +119,12 @@ def _erase_button(job: Job) -> Block:
 def details_modal(job: Job, history: Sequence[Event]) -> Block:
     """The modal with a job's details: recipe, data, machine and history."""
     parts = [f"*{kind_of(job.kind).label} {job.id}* on {escape(job.dataset)}\n{recipe(job)}"]
+    if headline := headline_of(job.report):
+        parts.append(f"*Outcome*  {escape(one_line(headline, 1500))}")
     if job.error:
         parts.append(f"*What happened*\n{escape(job.error)}")
     parts += _details_of(job)
-    lines = [
-        f"• {escape(e.who)}: {escape(e.what)}{' — ' + escape(one_line(e.why, 200)) if e.why else ''}"
-        for e in history[-20:]
-    ]
-    parts.append("*History*\n" + "\n".join(lines))
+    parts.append("*History*\n" + "\n".join(history_lines(history)))
     blocks = [section(piece) for part in parts for piece in split_text(part) if piece.strip()]
     return modal("job", f"Job {job.id}"[:24], blocks[:100])
 
@@ -315,7 +313,7 @@ def _data_line(data: DatasetPart) -> str:
     if not in_folds:
         sides = ((data.train, "train"), (data.dev, "dev"), (data.test, "test"))
         parts += [f"{count:,} {name}" for count, name in sides if count]
-        parts += [f"{data.left_out:,} left out, near-copies"] if data.left_out else []
+        parts += [f"{data.left_out:,} left out as near-copies"] if data.left_out else []
     parts += [f"{data.classes} queues"] if data.classes else []
     parts += [escape(one_line(data.split, 400))] if in_folds else []
     return f"{escape(one_line(data.name, 60))}: " + ", ".join(parts)

@@ -9,6 +9,7 @@ def test_links_read_as_label_and_address() -> None:
     """Slack's link syntax and entities become plain words."""
     assert plain("see <https://a.b/c|the guide> &amp; more") == "see the guide (https://a.b/c) & more"
     assert plain("<https://a.b>") == "https://a.b"
+    assert plain("asked by <@U0MAYA00001> and <@U0NOBODY>") == "asked by @maya and @U0NOBODY"
 
 
 def test_blocks_keep_their_order_and_buttons_show() -> None:

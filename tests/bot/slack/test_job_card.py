@@ -11,7 +11,7 @@ from bot.slack.ui.job_card import duration, job_card, status_line
 from bot.slack.ui.limits import texts_of, validate_message, validate_view
 from bot.slack.ui.messages import pictures_of
 from bot.slack.ui.report import details_modal, final_report
-from worker.jobs.records import Job
+from worker.jobs.records import Event, Job
 from worker.jobs.states import END_STATES, State
 from worker.kinds import kind_of
 
@@ -210,6 +210,36 @@ def test_a_model_tested_on_one_fold_is_told_with_what_is_expected_on_all() -> No
     systems = [{**REPORT["systems"][-1], "expected": band}]
     text = words(final_report(job(state=State.SUCCEEDED, report={**REPORT, "systems": systems}))[1])
     assert "tested on one fold; expected on all: 79.0% (70.0–88.0)" in text
+
+
+def test_details_begin_with_the_outcome_and_end_with_a_history_that_people_read() -> None:
+    """People are mentioned, processes have no ids, and each step stands once; phases are no history."""
+    steps = [
+        ("U0RAVI00001", "request"),
+        ("worker:4f55b9", "phase"),
+        ("worker:vm", "work starts"),
+        ("worker:4f55b9", "work starts"),
+    ]
+    history = [
+        Event(n, "abcdefgh", 0.0, who, what, None, None, "", 1, True, {})
+        for n, (who, what) in enumerate(steps)
+    ]
+    blocks = details_modal(job(state=State.SUCCEEDED, report=REPORT), history)["blocks"]
+    assert "Worth it: 86.5% against 77.0%." in words(blocks[1:2])
+    assert words(blocks[-1:]) == "*History*\n• <@U0RAVI00001>: request\n• worker: work starts"
+
+
+@pytest.mark.parametrize(("decision", "place"), [("train", 0), ("out_of_reach", -1), ("enough", None)])
+def test_only_a_verdict_for_training_offers_it_first(decision: str, place: int | None) -> None:
+    """Out of reach, whoever trains all the same finds the last button; it is no recommendation."""
+    report = {"kind": "measure", "headline": "So it is.", "decision": decision}
+    _, blocks = final_report(job(kind="measure", state=State.SUCCEEDED, report=report, dataset="tickets"))
+    buttons = next(block["elements"] for block in blocks if block["type"] == "actions")
+    at = [one["action_id"] for one in buttons].index("job_finetune") if place is not None else None
+    assert at == (place if place != -1 else len(buttons) - 1)
+    assert [one["action_id"] for one in buttons if one.get("style") == "primary"] == (
+        ["job_finetune"] if place == 0 else []
+    )
 
 
 def test_details_shorten_a_digest() -> None:

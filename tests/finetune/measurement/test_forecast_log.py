@@ -48,6 +48,15 @@ def test_a_full_run_is_set_beside_its_forecast(tmp_path: Path) -> None:
     )
 
 
+def test_an_outcome_as_forecast_is_neither_too_high_nor_too_low(tmp_path: Path) -> None:
+    """Less than a tenth of a point is no error that a person reads."""
+    log = ForecastLog(tmp_path / "forecasts.jsonl")
+    log.record(measurement(), "m1")
+    assert "came 93.0% at 1,000: as forecast, inside the 90% band." in (
+        log.about(run("d1", 1_000, 0.9302)) or ""
+    )
+
+
 def test_more_rows_of_the_same_name_meet_the_forecast_for_them(tmp_path: Path) -> None:
     """The next version of a dataset, with about as many rows as forecast: the wide band counts."""
     log = ForecastLog(tmp_path / "forecasts.jsonl")
