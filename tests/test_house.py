@@ -79,6 +79,7 @@ ORDER = {
             "bot.slack.retraining",
             "bot.slack.ticket_files",
             "bot.slack.served_rollback",
+            "bot.slack.home_tab",
         ),
         ("bot.slack.services",),
         ("bot.slack",),

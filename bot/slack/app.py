@@ -126,8 +126,9 @@ def posting_client(token: str, base_url: str) -> WebClient:
 
 
 def summaries(features: Sequence[Feature] = FEATURES) -> tuple[str, ...]:
-    """One line on each feature that begins with a command, in the registry's order."""
-    return tuple(str(feature.SUMMARY) for feature in features if hasattr(feature, "SUMMARY"))
+    """One line on each feature that begins with a command, in the registry's order; branches of a command come last."""
+    lines = [str(feature.SUMMARY) for feature in features if hasattr(feature, "SUMMARY")]
+    return tuple(sorted(lines, key=lambda line: " " in line.split("`")[1]))
 
 
 def build_app(

@@ -35,6 +35,7 @@ BUTTONS = frozenset(
     {
         *("why", "would_change", "cite", "feedback", "measure", "finetune_open", "endpoint_connect"),
         *("job_try", "job_details", "job_reject", "job_finetune", "duty_other"),
+        *("measure_tickets", "finetune_tickets"),
         *("docs_add", "dataset_add", "dataset_repair", "pull_new"),
         *("home_ask", "home_documents", "home_datasets", "home_finetune", "home_measure"),
     }

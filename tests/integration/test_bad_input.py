@@ -222,6 +222,7 @@ def test_a_wrong_word_of_the_command_is_named(maya: Person, words: str, parts: t
         ("/jobs", "cancel", "Which job"),
         ("/jobs", "explode abc", "I do not know"),
         ("/datasets", "nowhere", "no dataset nowhere"),
+        ("/datasets", "show", "/datasets show NAME"),
         ("/datasets", "remove sample-tickets", "Only the person who added"),
         ("/docs", "add not-a-link", "https://"),
     ],

@@ -62,6 +62,11 @@ def test_a_dropped_file_becomes_a_card_a_picture_and_a_list(
 
     assert until(lambda: "from-slack.problems.csv" in listing(maya))
     assert "from-slack.problems.csv" not in listing(ravi)
+    for action, title in (("measure_tickets", "Measure it"), ("finetune_tickets", "Fine-tune")):
+        maya.click(CHANNEL, card["ts"], action)
+        form = maya.wait_view(title=title)
+        assert "from-slack" in str([block for block in form["blocks"] if "initial_option" in str(block)][:1])
+        maya.close(form)
 
 
 def test_an_import_is_cancelled_by_who_started_it(stack: LocalStack, maya: Person, ravi: Person) -> None:

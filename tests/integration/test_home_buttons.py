@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from bot.demo.stack import LocalStack
 from bot.playground import Person
 from bot.slack.permissions import Permissions
+from bot.slack.ui.verdict_card import SERVICE_BUTTONS
 from rag.search.embedding import MiniLM
-from tests.integration.conftest import DATASET, answer, text_of, until, workspace_page
+from tests.integration.conftest import DATASET, MENTION, answer, text_of, until, workspace_page
 from tests.integration.slack_harness import SlackHarness, open_slack
 
 pytestmark = pytest.mark.integration
@@ -106,6 +108,29 @@ def test_a_list_leads_to_the_form_that_adds(
     maya.close(form)
 
 
+@pytest.mark.parametrize(
+    ("question", "title"),
+    [
+        ("how do I add our tickets", "Add tickets"),
+        ("how do I add our documents", "Add documents"),
+        ("measure it", "Measure it"),
+        ("train it", "Fine-tune"),
+    ],
+)
+def test_the_button_beneath_an_answer_about_the_bot_opens_its_form(
+    maya: Person, question: str, title: str
+) -> None:
+    """In a channel, where no form and no home tab stands behind it."""
+    ts = maya.say("#support-ml", f"{MENTION} {question}")["ts"]
+    reply = until(
+        lambda: next((m for m in maya.messages("#support-ml", ts) if "service" in str(m.get("blocks"))), None)
+    )
+    (button,) = [e for block in reply["blocks"] if block["type"] == "actions" for e in block["elements"]]
+    assert button["action_id"] in {action for _, action in SERVICE_BUTTONS.values()}
+    maya.click("#support-ml", reply["ts"], button["action_id"])
+    maya.close(maya.wait_view(title=title))
+
+
 @pytest.fixture(scope="module")
 def strict_slack(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[SlackHarness]:
     """A workspace where Ravi alone may ask and launch."""
@@ -150,3 +175,18 @@ def test_the_five_buttons_work_in_a_browser(maya: Person, browser: Any) -> None:
             dialog.wait_for()
             page.keyboard.press("Escape")
             dialog.wait_for(state="detached")
+
+
+def test_what_a_form_began_is_seen_in_home(
+    stack: LocalStack, maya: Person, press: Callable[[str], dict[str, Any]]
+) -> None:
+    """The form closes, and Home says what goes on and where, with the job in its list."""
+    form, since = press("home_measure"), stack.workspace.state()["calls"]
+    assert maya.submit(form, {"dataset": DATASET, "target": "80", "volume": "100"})["ok"]
+
+    def home_then() -> str:
+        calls = stack.workspace.api_log(since)
+        return " ".join(str(call["params"]) for call in calls if call["method"] == "views.publish")
+
+    until(lambda: f"The measurement of *{DATASET}* is on its way: see *Messages*" in home_then())
+    assert "target 80%" in home_then()

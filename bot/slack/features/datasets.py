@@ -25,6 +25,7 @@ from bot.slack.features.dataset_import import (
     on_import_cancel,
 )
 from bot.slack.features.dataset_runs import compare, runs_page
+from bot.slack.home_tab import show_started
 from bot.slack.payload import Body, Command, Shortcut, View, open_direct_channel, origin_of
 from bot.slack.services import Services
 from bot.slack.teams import Teams
@@ -39,6 +40,7 @@ from finetune.data.store import check_name, suggest_name
 from finetune.data.ticket import DatasetError
 
 log = logging.getLogger(__name__)
+VERBS = ("show", "check", "compare", "card", "share")  # what needs a name after it
 SUMMARY = "`/datasets` lists, adds, pulls, checks, repairs, shares and removes tickets."
 
 
@@ -88,6 +90,7 @@ def on_columns_form(services: Services, ack: Ack, body: Body, view: View, client
     with PrivateErrorReport(client, FormMetadata(upload.channel), body):
         person = services.users.person(body["user"]["id"])
         add_dataset(services, client, upload, form.values, person)
+        show_started(services, client, body, upload.channel, f"Adding *{escape(upload.name)}*")
 
 
 def on_dataset_from_message(services: Services, ack: Ack, shortcut: Shortcut, client: WebClient) -> None:
@@ -162,7 +165,9 @@ def on_datasets(services: Services, ack: Ack, command: Command, client: WebClien
         ids = words[2].strip("`"), words[3].strip("`")
         page = validate_message(compare(services, card, ids, person.id, channel))
         respond(text=f"Two runs on {card.name}", blocks=page, response_type="ephemeral")
-    elif len(words) == 1 or (words[0].lower() == "card" and len(words) == 2):
+    elif (len(words) == 1 and words[0].lower() not in VERBS) or (
+        words[0].lower() == "card" and len(words) == 2
+    ):
         card = services.datasets.get(words[-1].strip("`"), services.scopes(channel))
         respond(
             text=f"Dataset {card.name}",

@@ -17,6 +17,7 @@ from slack_sdk.errors import SlackClientError
 from bot.errors import BotError
 from bot.slack.failures import PrivateErrorReport, send_error, wrap_listener
 from bot.slack.files import SlackFile, check_publishing, downloaded_copy, find_shared_file
+from bot.slack.home_tab import show_started
 from bot.slack.payload import Body, Command, View, open_direct_channel, origin_of
 from bot.slack.services import Services, scopes_of
 from bot.slack.teams import Teams
@@ -24,6 +25,7 @@ from bot.slack.ui.blocks import actions, button, modal, section
 from bot.slack.ui.escape import escape, one_line, question_of
 from bot.slack.ui.forms import FormMetadata, FormValues, documents_modal
 from bot.slack.ui.limits import split_text, validate_message, validate_view
+from bot.slack.ui.lists import seen_by
 from bot.slack.users import Person
 from worker.ledger.undos import drop_owner, owner, set_owner
 
@@ -90,8 +92,10 @@ def _index(
         _note_owner(services, str(copy), person)
         if not report.additions + report.repeats:
             _discard(services, copy)
-        outcomes.append(_report_text(report, str(copy), source.name))
-    text = f"📚 {escape(person.name)} added documents for {_readers_text(scopes)}: " + "\n".join(outcomes)
+        outcomes.append(
+            f"{escape(one_line(source.name, 80))}, {_report_text(report, str(copy), source.name)}"
+        )
+    text = f"📚 {escape(person.name)} added documents for {seen_by(scopes)}: " + "\n".join(outcomes)
     client.chat_update(channel=place, ts=message["ts"], text=text[:2900], blocks=[section(text[:2900])])
 
 
@@ -114,10 +118,6 @@ def _progress(client: WebClient, channel: str, ts: str, opening: str) -> Callabl
             client.chat_update(channel=channel, ts=ts, text=words)
 
     return on_progress
-
-
-def _readers_text(scopes: frozenset[str]) -> str:
-    return "everyone" if "workspace" in scopes else "this channel"
 
 
 def _discard(services: Services, copy: Path) -> None:
@@ -188,7 +188,7 @@ def _removable_document(services: Services, doc_id: str, person: Person, channel
 def document_line(document: Document) -> str:
     """The line of one document: title, id, audience."""
     title = escape(one_line(document.title or document.source, 80))
-    return f"• *{title}*  ·  {_readers_text(document.scopes)}  ·  `{escape(document.id)}`"
+    return f"• *{title}*  ·  {seen_by(document.scopes)}  ·  `{escape(document.id)}`"
 
 
 def document_blocks(lines: list[str]) -> list[dict[str, object]]:
@@ -252,6 +252,8 @@ def on_documents_form(services: Services, ack: Ack, body: Body, view: View, clie
             check_publishing(upload, scope, user, services.permissions.is_admin(person))
         sources += uploads
         add_documents(services, client, sources, scope, person, metadata.channel)
+        names = escape(one_line(", ".join(one if isinstance(one, str) else one.name for one in sources), 120))
+        show_started(services, client, body, metadata.channel, f"Adding *{names}*")
 
 
 def open_documents(client: WebClient, trigger_id: str, metadata: FormMetadata) -> None:

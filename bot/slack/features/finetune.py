@@ -11,6 +11,7 @@ from slack_sdk import WebClient
 
 from bot.errors import BotError
 from bot.slack.failures import PrivateErrorReport, wrap_listener
+from bot.slack.home_tab import show_started
 from bot.slack.launch import check_launch, launch, tell_card_channel
 from bot.slack.payload import (
     Body,
@@ -58,6 +59,7 @@ def register(app: App, teams: Teams) -> None:
     app.command("/finetune")(wrap_listener(teams, on_finetune))
     app.action("job_continue")(wrap_listener(teams, on_continue))
     app.action("job_finetune")(wrap_listener(teams, on_train))
+    app.action("finetune_tickets")(wrap_listener(teams, on_tickets))
     app.action("finetune_open")(wrap_listener(teams, on_open))
     app.action("home_finetune")(wrap_listener(teams, on_home_finetune))
     app.action(re.compile("^(dataset|task|method|base_model|where)$"))(wrap_listener(teams, on_recipe_change))
@@ -179,6 +181,8 @@ def on_finetune_form(services: Services, ack: Ack, body: Body, view: View, clien
         origin = form_origin(metadata, body, view)
         job = launch(services, "finetune", spec.to_json(), origin, card, machine=machine)
     tell_card_channel(client, job)
+    if job is not None:
+        show_started(services, client, body, metadata.channel, f"The fine-tune on *{escape(card.name)}*")
 
 
 NO_TICKETS = "There is no dataset yet. Add your tickets with /datasets add, then come back."
@@ -228,6 +232,15 @@ def on_train(services: Services, ack: Ack, body: Body, action: Body, client: Web
     channel, user, _ = origin_of(body)
     job = visible_job(services, str(action.get("value")), user, channel)
     card = services.datasets.get(job.dataset, services.scopes(channel))
+    open_finetune(services, client, body["trigger_id"], FormMetadata(channel), {"dataset": card.name})
+
+
+def on_tickets(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
+    """Handles "Fine-tune" below a dataset's card: opens the form with its tickets."""
+    ack()
+    channel, user, _ = origin_of(body)
+    check_launch(services, user, channel)
+    card = services.datasets.get(str(action.get("value")), services.scopes(channel))
     open_finetune(services, client, body["trigger_id"], FormMetadata(channel), {"dataset": card.name})
 
 

@@ -12,6 +12,7 @@ from slack_sdk import WebClient
 from bot.endpoint import EndpointError, EndpointStore
 from bot.slack.failures import PrivateErrorReport, wrap_listener
 from bot.slack.features.answering import card_at
+from bot.slack.home_tab import show_started
 from bot.slack.launch import check_launch, launch, tell_card_channel
 from bot.slack.payload import (
     Body,
@@ -54,6 +55,7 @@ def register(app: App, teams: Teams) -> None:
     """Registers the buttons and the form; the command is a sub-command of `/should-i-train`."""
     app.action("measure")(wrap_listener(teams, on_button))
     app.view("measure")(wrap_listener(teams, on_measure_form))
+    app.action("measure_tickets")(wrap_listener(teams, on_tickets))
     app.action("measure_pilot")(wrap_listener(teams, on_pilot))
     app.action("measure_dataset")(wrap_listener(teams, on_dataset_change))
     app.action("home_measure")(wrap_listener(teams, on_home_measure))
@@ -71,6 +73,15 @@ def on_button(services: Services, ack: Ack, body: Body, client: WebClient) -> No
     open_form(
         services, client, body["trigger_id"], FormMetadata(channel, thread), signal_fields(conversation)
     )
+
+
+def on_tickets(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
+    """Handles "Measure it" below a dataset's card: opens the form with its tickets."""
+    ack()
+    channel, user, _ = origin_of(body)
+    check_launch(services, user, channel)
+    card = services.datasets.get(str(action.get("value")), services.scopes(channel))
+    open_form(services, client, body["trigger_id"], FormMetadata(channel), {"dataset": card.name})
 
 
 def on_pilot(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
@@ -210,6 +221,8 @@ def on_measure_form(services: Services, ack: Ack, body: Body, view: View, client
     with PrivateErrorReport(client, metadata, body, ack):
         job = launch(services, "measure", spec, form_origin(metadata, body, view))
     tell_card_channel(client, job)
+    if job is not None:
+        show_started(services, client, body, metadata.channel, f"The measurement of *{escape(job.dataset)}*")
 
 
 FIELDS = ("dataset", "metric", "target", "volume", "price_per_wrong", "minutes_by_hand", "error_rate")

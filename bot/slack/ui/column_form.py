@@ -83,7 +83,10 @@ def columns_modal(
     """
     places = _column_places(head)
     how = KINDS_OF_GUESS[head.guess.how]
-    text = f"*{escape(one_line(file_name, 80))}* has {len(head.header)} columns. I guessed them {how}: right?"
+    guess = (
+        "1 column. I guessed it" if len(head.header) == 1 else f"{len(head.header)} columns. I guessed them"
+    )
+    text = f"*{escape(one_line(file_name, 80))}* has {guess} {how}: right?"
     blocks = [section(text)]
     for name, (label, hint) in COLUMN_FIELDS.items():
         options = [option(_column_line(head, place), f"c{place}") for place in places]

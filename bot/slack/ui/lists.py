@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from bot.slack.ui.blocks import Block, actions, button, context, section
@@ -32,22 +32,40 @@ def job_list(jobs: Sequence[Job], title: str, now: float) -> list[Block]:
     return blocks
 
 
-def dataset_list(cards: Sequence[Card], removable: frozenset[str], title: str) -> list[Block]:
-    """One line per dataset; those in `removable` have a Remove button with a confirmation."""
+def seen_by(scopes: Collection[str], *, here: bool = True) -> str:
+    """Who may use a dataset or a document; with `here` False, as in Home, its channels are named (mrkdwn)."""
+    if "workspace" in scopes:
+        return "everyone"
+    places = sorted(scope.removeprefix("channel:") for scope in scopes)
+    channels = [place for place in places if not place.startswith("D")]
+    if places and not channels:
+        return "direct messages"
+    return "this channel" if here else ", ".join(f"<#{channel}>" for channel in channels)
+
+
+def dataset_list(
+    cards: Sequence[Card], removable: frozenset[str], title: str, *, here: bool = True
+) -> list[Block]:
+    """One line per dataset; those in `removable` have a Remove button with a confirmation; `here` as in `seen_by`."""
     if not cards:
         return [section(f"*{title}*\nNone yet. `/datasets add` adds one.")]
     blocks = [section(f"*{title}*")]
     for card in cards[:DATASETS_SHOWN]:
-        where = "everyone" if "workspace" in card.scopes else "this channel"
+        where = seen_by(card.scopes, here=here)
         queues = f"  ·  {len(card.classes)} queues" if card.classes else ""
         line = f"*{escape(card.name)}*  ·  {card.rows:,} tickets{queues}  ·  {where}  ·  v{card.version}"
         if card.rejected or card.repaired:
-            line += f"\n{card.rejected:,} rows left out, {card.repaired:,} repaired"
+            line += f"\n{_left_out(card):,} rows left out, {card.repaired:,} repaired"
         remove = button("Remove", "dataset_remove", card.name, "danger", _remove_question(card))
         blocks.append(section(line, remove if card.name in removable else None))
     if len(cards) > DATASETS_SHOWN:
         blocks.append(context(f"and {len(cards) - DATASETS_SHOWN} more"))
     return blocks
+
+
+def _left_out(card: Card) -> int:
+    """The rows of the file that are not in the dataset, copies among them, as the dataset's card counts them."""
+    return sum(card.intake["left_out"].values()) if card.intake.get("left_out") else card.rejected
 
 
 def queue_line(waiting: int, up: bool) -> str:
@@ -107,7 +125,7 @@ NOTE_SHOWN, NOTES_A_BLOCK = 500, 5  # a section of Slack holds 3,000 characters
 
 def dataset_card(card: Card) -> list[Block]:
     """A dataset's card: rows, queues with counts, cleaning, origin and licence."""
-    where = "everyone" if "workspace" in card.scopes else "this channel"
+    where = seen_by(card.scopes)
     head = f"*{escape(card.name)}*  v{card.version}  ·  {card.rows:,} {card.kind} tickets  ·  for {where}"
     blocks = [section(head)]
     if card.classes:
@@ -117,8 +135,17 @@ def dataset_card(card: Card) -> list[Block]:
         title = "" if at else "*What was done*\n"
         blocks.append(section(title + "\n".join(notes[at : at + NOTES_A_BLOCK])))
     blocks.append(context("  ·  ".join(_origin(card))))
-    train = context(f"Train on it: `/finetune {escape(card.name)}`")
-    return [*blocks, train, actions([button("Repair", "dataset_repair", card.name)], block_id="repair")]
+    return [*blocks, actions(_next_buttons(card), block_id="dataset_next")]
+
+
+def _next_buttons(card: Card) -> list[Block]:
+    """What comes after tickets were added: they are measured first where they have queues."""
+    measure = [button("Measure it", "measure_tickets", card.name, "primary")] if card.kind == "triage" else []
+    return [
+        *measure,
+        button("Fine-tune", "finetune_tickets", card.name),
+        button("Repair", "dataset_repair", card.name),
+    ]
 
 
 def _queues(card: Card) -> str:

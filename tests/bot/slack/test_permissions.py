@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bot.errors import BotError
-from bot.slack.features import channel_settings, home
+from bot.slack import home_tab as home
+from bot.slack.features import channel_settings
 from bot.slack.features.answering import Question, ask
 from bot.slack.permissions import Permissions
 from bot.slack.users import Person
