@@ -63,7 +63,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     ),
     "id": (
         *("id", "ticket id", "ticket number", "number", "key", "issue key", "case id", "case number", "casenumber"),
-        *("nr", "nummer", "ticketnummer", "numero", "n", "no", "numero de ticket", "vorgangsnummer", "ticket nr"),
+        *("nr", "nummer", "ticketnummer", "numero", "n", "no", "numero de ticket", "vorgangsnummer", "vorgangsnr", "vorgang", "fallnummer", "ticketnr", "ticket nr"),
         *("番号", "チケット番号", "チケットid"),
         *("numer", "numer zgłoszenia", "nr zgłoszenia", "arendenummer", "sagsnummer", "saksnummer", "cislo", "номер"),
         *("编号", "工单号", "번호"),
@@ -74,7 +74,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         *("received", "submitted", "sent at", "open date", "created time", "sys created on", "datetime"),
         *("created timestamp", "create date", "create time", "creation time", "created date time", "opened date", "date submitted"),
         *("submitted on", "submission date", "start time", "sent", "sent on", "date sent", "received on", "date received"),
-        *("erstellt am", "erstellt", "datum", "eroffnet am", "eingegangen am", "angelegt am", "erstellungsdatum"),
+        *("erstellt am", "erstellt", "datum", "eroffnet am", "eingegangen am", "angelegt am", "erstellungsdatum", "eingangsdatum", "eingang", "erstellungszeit", "meldedatum"),
         *("cree le", "date de creation", "ouvert le", "recu le", "creado", "creado el", "fecha"),
         *("fecha de creacion", "abierto el", "criado em", "data", "data de criacao", "aberto em", "creato il"),
         *("data di creazione", "aperto il", "data creazione", "aangemaakt op", "aangemaakt", "geopend op"),
@@ -95,7 +95,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 PEOPLE = (
     *("requester name", "customer name", "name", "agent", "agent name", "assignee", "assigned to", "owner"),
     *("contact name", "full name", "requester", "customer", "reporter", "caller", "from name", "author"),
-    *("first name", "last name", "vorname", "nachname", "bearbeiter", "demandeur", "prenom", "nom", "solicitante"),
+    *("first name", "last name", "vorname", "nachname", "bearbeiter", "ansprechpartner", "sachbearbeiter", "kontaktperson", "melder", "demandeur", "prenom", "nom", "solicitante"),
     *("nombre", "requerente", "nome", "richiedente", "aanvrager", "naam", "kunde", "cliente", "klant", "assigne"),
     *("担当者", "氏名", "お名前"),
     *("zgłaszajacy", "imie i nazwisko", "namn", "navn", "nimi", "jmeno", "nev", "isim", "musteri", "имя", "фио", "клиент"),

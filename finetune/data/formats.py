@@ -18,6 +18,7 @@ from finetune.data.delimited import csv_records
 from finetune.data.encoding import HEAD_BYTES, decode_lines, is_binary
 from finetune.data.envelopes import open_envelope
 from finetune.data.exports import flat_values
+from finetune.data.fasttext import fasttext_records, is_fasttext
 from finetune.data.html_tables import html_records, is_html_table
 from finetune.data.mail import eml_mail, is_eml, is_mbox, mbox_records, msg_mail, thread_records
 from finetune.data.ticket import RAW_SHOWN, DatasetError, Problem, ReadResult, Record
@@ -74,6 +75,8 @@ def _text_records(path: Path, head: bytes, stream: BinaryIO) -> Iterator[ReadRes
         yield from html_records(_read_whole(stream, path, "HTML page", "CSV: it is"), path.name)
     elif (shape := _json_shape(head)) is not None:
         yield from _json_lines(stream) if shape == "lines" else _json_whole(stream, path)
+    elif is_fasttext(head):
+        yield from fasttext_records(stream)
     else:
         yield from csv_records(stream, path.suffix == ".tsv")
 
@@ -107,6 +110,11 @@ def _refuse_foreign(path: Path, head: bytes) -> None:
         raise DatasetError(
             f"{path.name} is XML.", what_next=f"Export the tickets as CSV. Trainwise reads {FORMATS}."
         )
+    if path.suffix.lower() in (".yml", ".yaml"):
+        what_next = (
+            f"Convert it to JSON or CSV (Rasa: `rasa data convert nlu -f json`). Trainwise reads {FORMATS}."
+        )
+        raise DatasetError(f"{path.name} is YAML.", what_next=what_next)
     if is_binary(head):
         raise DatasetError(f"{path.name} is not text but binary.", what_next=f"Trainwise reads {FORMATS}.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections import Counter, defaultdict
@@ -187,10 +188,31 @@ def _listed_parts(cell: str) -> tuple[str, ...]:
     except RecursionError:
         return ()
     except ValueError:
-        value = [part.strip().strip("'\"") for part in _split_outside_quotes(text[1:-1])]
-    items: Iterable[object] = value if isinstance(value, list) else ()
-    names = [item.get("name", "") if isinstance(item, dict) else item for item in items]
+        value = _python_object(text) or [
+            part.strip().strip("'\"") for part in _split_outside_quotes(text[1:-1])
+        ]
+    items: Iterable[object] = (
+        value if isinstance(value, list) else (value,) if isinstance(value, dict) else ()
+    )
+    names = [_name_of(item) if isinstance(item, dict) else item for item in items]
     return tuple(dict.fromkeys(str(name).strip() for name in names if str(name).strip()))
+
+
+def _python_object(text: str) -> dict[str, object] | None:
+    """The object that Python writes so; None for anything else."""
+    if not text.startswith("{") or ":" not in text or len(text) > LONGEST:
+        return None
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _name_of(item: Mapping[str, object]) -> object:
+    """What an object is called; "" where nothing of it says so."""
+    names = ("name", "title", "label", "value", "display_value", "displayName")
+    return next((item[name] for name in names if item.get(name)), "")
 
 
 def _split_outside_quotes(text: str) -> list[str]:

@@ -67,6 +67,15 @@ _SECRETS = (
     ),
     Near(
         re.compile(
+            r"\b(?:mysql\w*|mariadb\w*)\b[^\n|;]{0,120}?\s-p(?P<it>[^\s'\"-][^\s'\"]{3,})"
+            r"|\b(?:curl|wget|https?|sshpass)\b[^\n|;]{0,160}?\s(?:(?:-u|--user)[ =][\"']?[^\s:\"']{1,80}:|-p[ ]?[\"']?)(?P<own>[^\s\"']{4,})"
+        ),
+        re.compile(r"\s(?:-[pu]\S|-[pu] |--user[ =])"),
+        220,
+        5,
+    ),
+    Near(
+        re.compile(
             r"\b(?:session(?:_?id)?|sid|sessid|csrf_?token|JSESSIONID|PHPSESSID|connect\.sid)=(?P<it>[\w%.+/-]{10,})",
             re.I,
         ),
@@ -117,7 +126,8 @@ def secret_spans(text: str) -> Iterator[Span]:
     longest = longest_word(text)
     for pattern in (*_SECRETS, _CODES, *((_KEYS,) if longest >= LEAST_KEY else ())):
         for match in pattern.finditer(text):
-            yield Span(match.start("it"), match.end("it"), "SECRET")
+            group = "it" if match["it"] else "own"
+            yield Span(match.start(group), match.end(group), "SECRET")
     if longest >= LEAST_RANDOM:
         yield from _word_spans(text)
     for match in _ASSIGNED.finditer(text):

@@ -138,6 +138,7 @@ OTHER_HEADERS = {
     "Russian": ("Номер", "Тема", "Описание", "Категория", "Клиент", "Дата создания"),
     "Chinese": ("编号", "标题", "描述", "类别", "客户", "创建时间"),
     "Korean": ("번호", "제목", "내용", "분류", "고객", "작성일"),
+    "German office": ("Vorgangsnr.", "Betreff", "Beschreibung", "Zust. Gruppe", "Kunde", "Eingangsdatum"),
     "Explore": ("Ticket ID", "Ticket subject", "Ticket description", "Ticket group", "Requester ID", "Ticket created - Timestamp"),
     "Outlook": ("ID", "Subject", "Body", "Categories", "From: (Address)", "Sent"),
 }  # fmt: skip
@@ -339,3 +340,30 @@ def test_a_folder_of_outlook_messages_is_read(tmp_path: Path) -> None:
     assert dict(tickets.classes) == QUEUES
     assert all(text in row.text for row, (text, _) in zip(tickets.rows, ROWS, strict=True))
     assert all(row.created_at and row.customer for row in tickets.rows)
+
+
+def test_a_file_of_fasttext_is_read(tmp_path: Path) -> None:
+    """Labels stand before the text, several as a list; a line without one is told."""
+    lines = [
+        f"__label__{label} {'__label__urgent ' if at % 2 else ''}{text}"
+        for at, (text, label) in enumerate(ROWS)
+    ]
+    tickets = read_tickets(save(tmp_path, "\n".join([*lines, "no label here"]), "train.txt"))
+    assert dict(tickets.classes) == QUEUES
+    assert [row.text for row in tickets.rows] == [text for text, _ in ROWS]
+    assert left_out(tickets) == {"lines without a label": 1}
+
+
+@pytest.mark.parametrize("write", [repr, json.dumps])
+def test_a_queue_that_is_an_object_is_its_name(write: Callable[[object], str], tmp_path: Path) -> None:
+    """As Python or JSON writes it into a cell; PostgreSQL's braces stay a list."""
+    rows = [[text, write({"id": 7, "name": label, "active": True})] for text, label in ROWS]
+    assert dict(read_tickets(save(tmp_path, table(["text", "queue"], rows))).classes) == QUEUES
+    rows = [[text, "{" + label + ",vip}"] for text, label in ROWS]
+    assert dict(read_tickets(save(tmp_path, table(["text", "tags"], rows))).classes) == QUEUES
+
+
+def test_yaml_is_named_with_the_way_out(tmp_path: Path) -> None:
+    """One sentence, and how Rasa's own files are converted."""
+    with pytest.raises(DatasetError, match=r"nlu\.yml is YAML(.|\n)*rasa data convert"):
+        read_tickets(save(tmp_path, "nlu:\n- intent: a\n  examples: |\n    - b\n", "nlu.yml"))
