@@ -22,6 +22,7 @@ from rag.evaluation.answer_lines import (
     FOLDER,
     NO_ANSWER,
     OTHER_ATTRIBUTE,
+    OTHER_SUBJECT,
     AnswerPair,
     as_typed,
     nearest,
@@ -29,6 +30,7 @@ from rag.evaluation.answer_lines import (
     row_of,
     split_parts,
 )
+from rag.evaluation.answer_swaps import find_swap
 
 NEAR_OF_ANSWERED, NEAR_OF_MISSED = 1, 2  # lines of the section that do not answer, a question
 NEAR_WITH_CONTRASTS = 2  # the same number for every question, where each has its answer
@@ -144,6 +146,9 @@ def pairs_of_passages(path: Path, chance: random.Random) -> Iterator[AnswerPair]
             answer = texts[number - 1] if number else contrasts.pop(question, None)
             question = as_typed(question, chance)
             others = [text for text in texts if text != answer]
+            if answer and (swap := find_swap(question, answer, chance)):
+                yield AnswerPair(swap(question), answer, OTHER_SUBJECT, group)
+                yield AnswerPair(swap(question), swap(answer), ANSWERS, group)
             if section.contrasts and answer:
                 yield AnswerPair(question, answer, ANSWERS, group)
                 likely = [*others, *contrasts.values()]

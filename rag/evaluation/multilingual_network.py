@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from rag.evaluation.messages import KINDS, LabelledMessage
-from rag.evaluation.network_training import fit_network
+from rag.evaluation.network_training import Course, fit_network
 from rag.evaluation.reader_network import Encoded
 from rag.evaluation.train_reader import LABELS, reading_loss
 from rag.signals.multilingual import TOKEN_DIM
@@ -61,7 +61,7 @@ def train_tokens(
     torch.manual_seed(seed)
     network = TokenNetwork(features.shape[1])
     loss = reading_loss(messages, texts)
-    return fit_network(network, texts, loss, EPOCHS, BATCH, seed, LEARNING_RATE, features)
+    return fit_network(network, texts, loss, Course(EPOCHS, BATCH, seed, LEARNING_RATE), features)
 
 
 def token_arrays(network: TokenNetwork) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,12 +25,32 @@ Loss = Callable[[list[int], torch.Tensor, torch.Tensor], torch.Tensor]
 """The loss of a batch: the places of its texts, the label logits, the kind logits by token."""
 
 
-def batches(texts: Sequence[Encoded], random: np.random.Generator, size: int) -> Iterator[list[int]]:
-    """Texts of about the same length together, in random order."""
-    noise = random.uniform(0.85, 1.15, len(texts))
-    order = sorted(range(len(texts)), key=lambda n: len(texts[n].hidden) * noise[n])
-    groups = [order[start : start + size] for start in range(0, len(order), size)]
-    yield from (groups[n] for n in random.permutation(len(groups)))
+@dataclass(frozen=True)
+class Course:
+    """How long and how fast to train: passes over the texts, texts in a batch, the seed of their order, the layers' rate."""
+
+    epochs: int
+    size: int
+    seed: int
+    rate: float = LEARNING_RATE
+
+
+def batches(
+    texts: Sequence[Encoded], random: np.random.Generator, size: int, units: Sequence[Sequence[int]]
+) -> Iterator[list[int]]:
+    """Texts of about the same length together, about `size` of them, in random order; a unit's texts are never parted."""
+    noise = random.uniform(0.85, 1.15, len(units))
+    longest = [max(len(texts[n].hidden) for n in unit) for unit in units]
+    order = sorted(range(len(units)), key=lambda n: longest[n] * noise[n])
+    step = units_in_batch(units, size)
+    groups = [order[start : start + step] for start in range(0, len(order), step)]
+    for group in random.permutation(len(groups)):
+        yield [n for unit in groups[group] for n in units[unit]]
+
+
+def units_in_batch(units: Sequence[Sequence[int]], size: int) -> int:
+    """How many units make about `size` texts."""
+    return max(1, round(size * len(units) / sum(map(len, units))))
 
 
 def padded(texts: Sequence[Encoded]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -60,21 +81,22 @@ def fit_network(
     network: AnyNetwork,
     texts: Sequence[Encoded],
     loss_of: Loss,
-    epochs: int,
-    size: int,
-    seed: int,
-    rate: float = LEARNING_RATE,
+    course: Course,
     features: np.ndarray | None = None,
+    units: Sequence[Sequence[int]] | None = None,
 ) -> AnyNetwork:
-    """The network after `epochs` passes in batches of `size`; progress goes to standard error.
+    """The network after the course; progress goes to standard error.
 
-    `features`, (texts, width), is a further input for networks that also read the message as a whole.
+    `features`, (texts, width), is a further input for networks that also read the message as a whole. The places in one
+    of `units` come in one batch; without them each text stands for itself.
     """
-    random = np.random.default_rng(seed)
-    optimiser, schedule = optimiser_of(network.train(), epochs * -(-len(texts) // size), rate)
-    for epoch in range(epochs):
-        total, began = 0.0, time.process_time()
-        for number, group in enumerate(batches(texts, random, size), start=1):
+    random = np.random.default_rng(course.seed)
+    units = units or [[n] for n in range(len(texts))]
+    steps = course.epochs * -(-len(units) // units_in_batch(units, course.size))
+    optimiser, schedule = optimiser_of(network.train(), steps, course.rate)
+    for epoch in range(course.epochs):
+        total, count, began = 0.0, 0, time.process_time()
+        for number, group in enumerate(batches(texts, random, course.size, units), start=1):
             whole = [] if features is None else [torch.from_numpy(features[group])]
             loss = loss_of(group, *network(*padded([texts[n] for n in group]), *whole))
             optimiser.zero_grad()
@@ -82,10 +104,10 @@ def fit_network(
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimiser.step()
             schedule.step()
-            total += float(loss.detach()) * len(group)
+            total, count = total + float(loss.detach()) * len(group), count + len(group)
             if number % REPORT_EVERY == 0:
-                _report(f"  {number}", total / (number * size), began)
-        _report(f"epoch {epoch + 1}", total / len(texts), began)
+                _report(f"  {number}", total / count, began)
+        _report(f"epoch {epoch + 1}", total / count, began)
     return network.eval()
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from rag.evaluation.messages import EACH, EXCLUSIVE, FOLDS, KINDS, LabelledMessage, fold_of, read_messages
-from rag.evaluation.network_training import LEARNING_RATE, Loss, fit_network, padded
+from rag.evaluation.network_training import LEARNING_RATE, Course, Loss, fit_network, padded
 from rag.evaluation.reader_network import Encoded, Network, encode_lower, load_trained, weights_of
 from rag.signals.quantities import find_quantities
 from rag.signals.tuned_graph import WEIGHTS, ReaderWeights, load_weights, save_weights
@@ -99,10 +99,10 @@ def train(
     torch.manual_seed(seed)
     network = Network(FIXED_LAYERS, LABELS, len(KINDS))
     if start is None:
-        return fit_network(network, texts, reading_loss(messages, texts), EPOCHS, BATCH, seed)
+        return fit_network(network, texts, reading_loss(messages, texts), Course(EPOCHS, BATCH, seed))
     load_trained(network, start.arrays, FIXED_LAYERS)
     loss = reading_loss(messages, texts)
-    return fit_network(network, texts, loss, EPOCHS_ON, BATCH, seed, LEARNING_RATE / 2)
+    return fit_network(network, texts, loss, Course(EPOCHS_ON, BATCH, seed, LEARNING_RATE / 2))
 
 
 def reading_loss(messages: Sequence[LabelledMessage], texts: Sequence[Encoded]) -> Loss:
