@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.documents_corpus import (
     EVERYONE,
     FOLDER,
+    FOURTH,
     SECOND,
     THIRD,
     LabelledQuestion,
@@ -48,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a third of the questions, no baseline")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--set", choices=("dev", "heldout", "second", "third"), default="dev")
+    parser.add_argument("--set", choices=("dev", "heldout", "second", "third", "fourth"), default="dev")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         embed = load_embedder(Path(folder) / "cache")
@@ -65,7 +66,7 @@ def main() -> None:
 
 def measure_documents(embed: MiniLM, folder: Path, name: str, quick: bool) -> dict[str, Any]:
     """The figures of the set `name` (a choice of --set), indexed in `folder`; with the baseline unless `quick`."""
-    source = {"second": SECOND, "third": THIRD}.get(name, FOLDER)
+    source = {"second": SECOND, "third": THIRD, "fourth": FOURTH}.get(name, FOLDER)
     rows = name if source == FOLDER else "heldout"
     questions = read_questions(rows, source)[:: 3 if quick else 1]
     with Index.open(folder / "index", embed) as index:

@@ -11,7 +11,9 @@ from rag.errors import RagError
 from rag.index import Index
 
 FOLDER = Path(__file__).with_name("documents")
-SECOND, THIRD = FOLDER / "second", FOLDER / "third"  # `heldout` of other hands, with documents of their own
+SECOND, THIRD, FOURTH = (
+    FOLDER / name for name in ("second", "third", "fourth")
+)  # `heldout` of other hands, with their documents
 EVERYONE = frozenset({"workspace"})
 _YES_OR_NO = ("yes", "no")
 

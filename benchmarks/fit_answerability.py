@@ -1,9 +1,9 @@
 """Fits the weights of rag/answer/answerability.py and reports them by leave-document-out.
 
 The examples are those of benchmarks/answer_examples.py. Near misses of the passages by hand weigh as if there were one for
-two questions and little in all, questions made unanswerable weigh half. The threshold is the highest at which one near miss in
-ten over benchmarks/documents is answered, each judged by weights that never saw its document. `--write` writes
-rag/data/answerability.json and keeps the confidence, which benchmarks/calibrate_answers.py fits.
+two questions and little in all, questions made unanswerable weigh half. The threshold is `--threshold`, else the highest at
+which one near miss in ten over benchmarks/documents is answered, each judged by weights that never saw its document. `--write`
+writes rag/data/answerability.json and keeps the confidence, which benchmarks/calibrate_answers.py fits.
 """
 
 from __future__ import annotations
@@ -44,12 +44,13 @@ def main() -> None:
     """Fit, report, and with --write keep the weights."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="write rag/data/answerability.json")
+    parser.add_argument("--threshold", type=float, help="log-odds, chosen on sets that nothing is fitted on")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         examples = all_examples(load_embedder(Path(folder) / "cache"), Path(folder))
     held_out = leave_group_out(examples)
     weights = fit(examples)
-    threshold = thresholds_of(held_out, MAX_NEAR_ANSWERED)[1] - 0.01
+    threshold = options.threshold or thresholds_of(held_out, MAX_NEAR_ANSWERED)[1] - 0.01
     print(f"threshold {threshold:.2f} log-odds")
     print(report(held_out, threshold))
     for other in (1.0, 0.8, 0.6, 0.4, 0.2, -0.2, -0.4):

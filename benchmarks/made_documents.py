@@ -1,7 +1,7 @@
 """Documents with their labelled questions out of the passages in rag/data/answering, written for training and fitting.
 
 Sections of one title are one Markdown document. No training of the answerability model reads FITTING, on which the score
-is fitted; confidence is fitted on OFFICES; HELD is read by neither, answers are measured on it.
+is fitted; HELD is read by neither, answers are measured on it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from rag.evaluation.answer_lines import FOLDER
 from rag.evaluation.answer_passages import FOR_FITTING, read_sections
 from rag.index import Index
 
-OFFICES = FOLDER / "passages_offices.txt"
 HELD = FOLDER / "held_documents.txt"
 FITTING = FOLDER / f"{FOR_FITTING}.txt"
 

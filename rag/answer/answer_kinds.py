@@ -12,7 +12,10 @@ from rag.answer.pieces import Piece
 from rag.answer.question_terms import NUMBER_WORDS, has_digit, stem, tokens
 from rag.search.tables import cells_of
 
-_PHONE = re.compile(r"(?:\+|\b)\(?\d[\d\s()/.-]{4,}\d\b")
+_PHONE = re.compile(
+    r"(?:\+|\b)\(?\d[\d\s()/.-]{4,}\d\b|\b(?:extension|ext\.?|dial|call(?:ed)? on|ring|phone|pager)\b.{0,20}\d{3}",
+    re.I,
+)
 _CODE = re.compile(r"\b(?=\w*\d)[\w-]{3,}\b|\b[A-Z][A-Z0-9-]{3,}\b|`[^`]+`")
 _ADDRESS = re.compile(r"://|www\.|\b[\w-]+\.(?:com|org|net|io|example|[a-z]{2})\b|(?<!\w)/\w+|#\w", re.I)
 _MONEY = re.compile(
@@ -35,7 +38,12 @@ _PRICE = re.compile(
     re.I,
 )
 _PRICED = re.compile(
-    r"\b(?:costs?|prices?|fees?|charged?|charges|rent|pay|pays|paid|salary|worth|budget|rates?)\b", re.I
+    r"\b(?:costs?|prices?|fees?|charged?|charges|rent|pay|pays|paid|salary|worth|budget|rates?|deposits?|tariffs?)\b",
+    re.I,
+)
+_IS_NUMBER = re.compile(
+    r"(?:\b(?:is|are|was|were|for|at|takes?|asks?)|'s) \d[\d.,]*(?:\W*$| an? \w+\W*$| (?:per|each|by|million)\b)",
+    re.I,
 )
 _HOW_MANY = re.compile(r"\bhow many ([^\W\d_]{3,})", re.I)
 _COMPOUND = re.compile(
@@ -62,8 +70,31 @@ _WHO = re.compile(
 _ACTOR = re.compile(
     r"\b(?:team|desk|office|officer|manager|head|lead|director|board|committee|chair\w*|president|owner|council|company|ltd|inc|gmbh|department|staff"
     r"|crew|engineer\w*|agents?|admins?|administrator|support|finance|legal|security|facilities|supplier|vendor|contractor|customer\w*|user\w*"
+    r"|whoever|those (?:who|whose|that)|secretar\w+|assistants?|mechanics?|stewards?|caretakers?|porters?|guards?|neighbours?|landlords?|judges|drivers?|riders?"
+    r"|buyers?|sellers?|senders?|wardens?|brigade|police|teachers?|doctors?|captains?|technicians?|analysts?|auditors?|treasurers?|curators?|librarians?"
+    r"|no one|someone|by (?:the|an?|our|its|their|his|her) \w+ (?!of\b)"
     r"|everyone|everybody|nobody|anyone|somebody|people|members?|employees?|parents?|trust\w*|i|we|you|he|she)\b",
     re.I,
+)
+_NAME = re.compile(
+    r"(?:mon|tues|wednes|thurs|fri|satur|sun)days?$|(?:january|february|march|april|may|june|july|august|september|october|november|december)$",
+    re.I,
+)
+_QUESTION_WORD = re.compile(r"\b(?:how|what|when|where|who|which|why)\b", re.I)
+_WHO = re.compile(
+    r"^\W*who(?!se)\b(?! (?:can|may|must|should|has to|needs|is allowed|is entitled|gets))", re.I
+)
+_ACTOR = re.compile(
+    r"\b(?:team|desk|office|officer|manager|head|lead|director|board|committee|chair\w*|president|owner|council|company|ltd|inc|gmbh|department|staff"
+    r"|crew|engineer\w*|agents?|admins?|administrator|support|finance|legal|security|facilities|supplier|vendor|contractor|customer\w*|user\w*"
+    r"|whoever|those (?:who|whose|that)|secretar\w+|assistants?|mechanics?|stewards?|caretakers?|porters?|guards?|neighbours?|landlords?|judges|drivers?|riders?"
+    r"|buyers?|sellers?|senders?|wardens?|brigade|police|teachers?|doctors?|captains?|technicians?|analysts?|auditors?|treasurers?|curators?|librarians?"
+    r"|no one|someone|by (?:the|an?|our|its|their|his|her) \w+ (?!of\b)"
+    r"|everyone|everybody|nobody|anyone|somebody|people|members?|employees?|parents?|trust\w*|i|we|you|he|she)\b",
+    re.I,
+)
+_OPENS_WITH_NAME = re.compile(
+    r"\W*[A-Z][\w'’-]*[a-rt-z] (?:is|was|has|had|will|can|may|\w+[a-rt-z]s|\w+ed)\b"
 )
 _NAME = re.compile(r"\b[A-Z][\w'’-]+")
 
@@ -80,7 +111,8 @@ def lacks_kind(question: str, piece: Piece) -> bool:
         return not _holds_price(piece)
     if _WHO.search(question):
         names = {name for name in _NAME.findall(text) if not _TIME_NAME.match(name)}
-        return not _ACTOR.search(text) and not names - set(_NAME.findall(question)) - {_first_word(text)}
+        opening = set() if _opens_with_name(piece) else {_first_word(text)}
+        return not _ACTOR.search(text) and not names - set(_NAME.findall(question)) - opening
     if _WHERE.search(question) and not piece.header:
         return not _PLACE.search(text)
     return _counts_label(question, piece) if piece.header else _counts_another(question, text)
@@ -123,8 +155,9 @@ def _holds_price(piece: Piece) -> bool:
         return True
     if not _has_number(piece.text):
         return False
+    around = f"{piece.text} {piece.passage.heading}"
     return bool(
-        piece.header or _MONEY.search(f"{piece.text} {piece.passage.heading}") or _PRICED.search(piece.text)
+        piece.header or _MONEY.search(around) or _PRICED.search(around) or _IS_NUMBER.search(piece.text)
     )
 
 
@@ -136,3 +169,9 @@ def _has_number(text: str) -> bool:
 def _first_word(text: str) -> str:
     match = re.match(r"\W*([\w'’-]+)", text)
     return match[1] if match else ""
+
+
+def _opens_with_name(piece: Piece) -> bool:
+    """Whether the word that opens a piece is capitalised within a sentence of its passage too, or speaks there."""
+    word = re.escape(_first_word(piece.text))
+    return bool(word) and bool(re.search(rf"[a-z,] {word}\b|\b{word}:", piece.passage.text))

@@ -31,6 +31,13 @@ ALTERNATIVES = (
     "monthly yearly|annual|annually weekly daily hourly quarterly", "indoor outdoor", "windows|macos|linux",
     "android ios", "low medium high", "dog|dogs cat|cats", "breakfast lunch dinner",
 )  # fmt: skip
+_DAY, _MONTH = "mon|tues|wednes|thurs|fri|satur|sun", "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+_DATES = frozenset(map(stem, " ".join(ALTERNATIVES[:3]).split()))
+_MONTHS = frozenset(map(stem, ALTERNATIVES[2].split()))  # one in a heading is the date of a meeting
+_RANGE = re.compile(
+    rf"\b(?:{_DAY}|{_MONTH})\w* (?:to|until|till|through|and) (?:\d+ )?(?:{_DAY}|{_MONTH})|\b(?:{_DAY}|{_MONTH})\w*\s?[–-]\s?(?:\d+ )?(?:{_DAY}|{_MONTH})|\bbetween\b",
+    re.I,
+)
 _MAY = re.compile(r"(?:[\w,] |\| |^)May\b(?! (?:i|we|you|one|the|a|an)\b)")
 _COUNT = re.compile(r"\b(\d[\d.,]*)\s+([^\W\d_]{3,})")
 _ONE_NUMBER = re.compile(r"\D{0,3}(\d[\d.,]*)\s*[^\W\d_]{0,12}\.?")
@@ -71,12 +78,16 @@ def strangeness(question: str, piece: Piece) -> float:
 def _is_opposite(question: str, piece: Piece, only_label: bool = False) -> bool:
     rivals = _rivals()
     asked_for = _stems(question)
-    own = _stems(piece.text) | (_stems(piece.before) if piece.header else frozenset())
+    own_words = _stems(piece.text)
+    own = own_words | (_stems(piece.before) if piece.header else frozenset())
     near = own | _stems(piece.before) | _stems(piece.passage.heading) | _stems(piece.passage.title)
     for word in asked_for & rivals.keys():
+        if word in _DATES and _RANGE.search(piece.text):
+            continue
         others = rivals[word] - asked_for
         same = {word} | {one for one in rivals if rivals[one] == rivals[word]}
-        if not same & near and others & (_stems(cells_of(piece.text)[0]) if only_label else own):
+        around = own_words if word in _MONTHS and not piece.header and others & own_words else near
+        if not same & around and others & (_stems(cells_of(piece.text)[0]) if only_label else own):
             return True
     return False
 
@@ -90,15 +101,21 @@ def _stems(text: str) -> frozenset[str]:
 def _is_other_row(question: str, piece: Piece) -> bool:
     cells = cells_of(piece.text)
     for number, noun in _COUNT.findall(question):
+        is_of_column = any(re.search(rf"\b{re.escape(number)}\b", name) for name in piece.header[1:])
         for name, cell in zip(piece.header, cells, strict=False):
             match = _ONE_NUMBER.fullmatch(cell)
-            if match and stem(noun) in stems(name) and match[1].strip(".,") != number.strip(".,"):
+            if (
+                match
+                and not is_of_column
+                and stem(noun) in stems(name)
+                and match[1].strip(".,") != number.strip(".,")
+            ):
                 return True
-    if modifier := _modifier(question, piece.header[0]):
-        held = stems(f"{cells[0]} {piece.before} {piece.passage.heading} {piece.passage.title}")
-        if modifier not in held:
-            return True
     names = _label_names(question, piece.header[0])
+    if not names & stems(cells[0]) and (modifier := _modifier(question, piece.header[0])):
+        words = stems(f"{piece.text} {piece.before} {piece.passage.heading} {piece.passage.title}")
+        if modifier not in words:
+            return True
     others = {stem(word) for word in re.findall(r"\b[A-Z][\w-]*", cells[0])} - stems(question)
     if not names & stems(cells[0]):
         return bool(names) and not read_question(question).words.keys() & stems(cells[0])

@@ -9,14 +9,19 @@ import numpy as np
 from rag.answer.answer_kinds import lacks_kind
 from rag.answer.contrasts import strangeness
 from rag.answer.pieces import Piece
+from rag.answer.question_forms import lacks_form
 
-NO_KIND = 4.0  # log-odds, for a piece without the number, price, place or name that is asked for
+NO_KIND = 4.0  # log-odds, for a piece without the number, price, place, name, unit or "not" that is asked for
 OTHER_VALUE = 5.0  # ... and for one of another day or gate; twice that for another row
 
 
 def doubts(question: str, pieces: Sequence[Piece]) -> np.ndarray:
     """The log-odds to take from each piece; 0 for most."""
     return np.asarray(
-        [OTHER_VALUE * strangeness(question, p) + NO_KIND * lacks_kind(question, p) for p in pieces],
+        [
+            OTHER_VALUE * strangeness(question, p)
+            + NO_KIND * (lacks_kind(question, p) or lacks_form(question, p))
+            for p in pieces
+        ],
         dtype=float,
     )

@@ -22,6 +22,11 @@ _LEANS = re.compile(
 )
 _LABEL = re.compile(r"[A-Z]\w+: \S")
 _HEADING = re.compile(r"#{1,6}\s")
+_SMALL_TALK = re.compile(
+    r"(?:\[?\d\d:\d\d\]? )?(?:[\w'’-]+: )?(?:(?:good|morning|afternoon|evening|night|hi|hello|hey|all|everyone|everybody|team|folks|there|again|many|thanks"
+    r"|thank|you|thx|cheers|ok|okay|great|cool|nice|perfect|super|bye|welcome|lol|np|so|very|much|and|to|a|lot)\b\W*)+",
+    re.IGNORECASE,
+)
 _QUESTION = re.compile(r"[?？][\"')\]*_]*$")
 
 
@@ -59,7 +64,7 @@ class Piece:
 
 
 def split_pieces(passage: Passage) -> list[Piece]:
-    """The pieces of a passage in order; questions and headings are none, for they answer nothing."""
+    """The pieces of a passage in order; questions, headings and small talk are none, for they answer nothing."""
     pieces: dict[str, Piece] = {}
     run: list[str] = []
     header = ""
@@ -87,7 +92,8 @@ def split_pieces(passage: Passage) -> list[Piece]:
 
 def _flush(passage: Passage, run: list[str], pieces: dict[str, Piece], before: str) -> str:
     for text in units("\n".join(run)):
-        if not _QUESTION.search(text) or len(list(sentences(text))) > 1:
+        asks = _QUESTION.search(text) and len(list(sentences(text))) == 1
+        if not asks and not _SMALL_TALK.fullmatch(text):
             pieces.setdefault(text, Piece(passage, text, before=before))
         before = text
     run.clear()

@@ -206,15 +206,15 @@ def main() -> int:
     parser.add_argument("--half", action="store_true", help="multiply in bfloat16")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    excluded = frozenset(path.stem for path in options.without)
-    pairs = make_pairs(without=excluded)
+    without = frozenset(path.stem for path in options.without)
+    pairs = make_pairs(without=without)
     groups = sorted({pair.group for pair in pairs})
     inside = [p for p in pairs if options.fold is None or fold_of(p, groups) != options.fold][
         :: options.every
     ]
     if options.onward:
         inside = for_going_on(inside, options.onward)
-        inside = list(dict.fromkeys([*inside, *drawn_again(options.draws - 1, excluded)]))
+        inside = list(dict.fromkeys([*inside, *drawn_again(options.draws - 1, without)]))
     with half_precision(options.half):
         texts = encode_pairs([(p.question, p.text) for p in inside], FIXED_LAYERS)
     rate = options.rate or LEARNING_RATE * (ONWARD_RATE if options.onward else 1)

@@ -51,6 +51,8 @@ def test_the_kind_of_thing_is_looked_for(question: str, answer: str, other: str)
         ("How many seats are there?", "The hall holds sixty guests."),
         ("How many days of PTO do we get?", "PTO: 25 working days a year."),
         ("How many hours do we have?", "For P1 the SLA is met; at most SLA 4 hours."),
+        ("What does the crossing cost?", "A single crossing is 18."),
+        ("Who keeps the keys?", "The keys are with the caretaker."),
         ("How long does tuning take and what does it cost?", "Tuning takes two to eight hours."),
     ],
 )
@@ -70,3 +72,17 @@ def test_a_row_of_prices_does_not_count_its_label() -> None:
     assert lacks_kind("how many huts are there?", piece("| Hut | 44 |", "| Per night | Low season |"))
     assert not lacks_kind("how many huts are there?", piece("| Hut | 12 |", "| Kind | Number |"))
     assert not lacks_kind("how many guests fit in a hut?", piece("| Hut | 4 |", "| Kind | Guests |"))
+
+
+def test_a_name_that_opens_a_sentence_is_one() -> None:
+    """Where the passage knows the word as a name; "Brush the shelves" has none."""
+    text = "[09:10] Rashid: who does it? Rashid writes the draft."
+    passage = Passage("1", "d", "Chat", "Chat", text, None, 0.5)
+    assert not lacks_kind("Who writes the draft?", Piece(passage, "Rashid writes the draft."))
+    assert lacks_kind("Who writes the draft?", piece("Brush the draft with wax."))
+
+
+def test_a_phone_number_may_be_short() -> None:
+    """An extension is one, a year is not."""
+    assert not lacks_kind("What is the phone number of the desk?", piece("Dial 3300 for the desk."))
+    assert lacks_kind("What is the phone number of the desk?", piece("The desk was opened in 2019."))

@@ -101,6 +101,13 @@ def test_questions_inside_documents_are_no_answers() -> None:
     assert "budget" in pieces[0].before
 
 
+def test_small_talk_is_no_answer() -> None:
+    """A greeting between a question and its answer is no piece; an answer of one word beside the name is."""
+    text = "Ana: Who signs?\n\nBen: morning all, thanks!\n\nBen: Farid signs.\n\nAna: ok, many thanks"
+    pieces = split_pieces(Passage("1", "d", "chat", "chat", text, None, 0.5))
+    assert [piece.text for piece in pieces] == ["Ben: Farid signs."]
+
+
 def test_a_code_of_the_same_shape_in_its_place_speaks_against() -> None:
     """DX-40 is no answer about DX-25, 2021 none about 2019; 6.2 is found in 6.2.0."""
     passage = Passage(

@@ -47,6 +47,7 @@ def test_a_row_of_another_month_is_anothers() -> None:
         ("When does the shop open?", "It opens at nine and closes at five.", "Handbook"),
         ("When does the office close on Mondays?", "From Monday to Friday at eight.", "Handbook"),
         ("When does it end on Mondays?", "On other days than Friday at six.", "Mondays"),
+        ("What does a boat cost in July?", "From May to September a boat is 20 euros.", "Handbook"),
         ("Who is Monday?", "He lives on the ground floor.", "Handbook"),
         ("What starts the pump?", "The green button starts the pump.", "Handbook"),
     ],
@@ -74,3 +75,18 @@ def test_a_piece_that_holds_the_word_is_not(question: str, text: str, heading: s
 def test_a_row_is_another_by_its_label_or_its_count(question: str, strange: int) -> None:
     """A company's name in the question makes no row another's."""
     assert strangeness(question, piece(ROW, HEADER)) == strange
+
+
+def test_the_date_of_a_meeting_is_not_the_month_of_its_figures() -> None:
+    """A month in a heading does not stand for the other one that the sentence names."""
+    text = "Letting brought in 1,880 euros in February."
+    assert strangeness("What did letting bring in in March?", piece(text, heading="Meeting of 12 March")) == 1
+    assert (
+        strangeness("What did letting bring in in February?", piece(text, heading="Meeting of 12 March")) == 0
+    )
+
+
+def test_a_count_in_the_columns_is_no_other_row() -> None:
+    """ "3 days" names a column of the table, and the other columns count other days."""
+    header = "| Set | 1 day | 3 days | 6 days |"
+    assert strangeness("3 days with the sport set", piece("| Sport | 31 | 87 | 150 |", header)) == 0
