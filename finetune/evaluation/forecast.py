@@ -3,7 +3,7 @@
 The value is the mean of two forms (finetune/evaluation/forecast.py): one starts at guessing and levels off, the
 other is a plain power law of the last four sizes; from early points the first is too low and the second too
 high. The band adds up what was found to explain the errors on eleven sets (docs/quality.md): how
-far ahead the gain lies, what the held-out rows cannot resolve, and, least, the bootstrapped curve and the
+far ahead the gain lies, what the held-out rows cannot resolve, how few rows the pilot has, and, least, the bootstrapped curve and the
 disagreement of the forms. Pure: no I/O. Does not cover a change of the data itself: new classes, other
 months.
 """
@@ -20,6 +20,7 @@ NUMBER_UP_TO = 2.0  # times the pilot's rows: a number
 BAND_UP_TO = 4.0  # a band; beyond, only a direction
 DRAWS = 120
 CURVE_NOISE, FORMS, HELD_OUT, GAIN, SCALE = 0.02, 0.006, 1.02, 0.042, 1.07  # fitted: --calibrate
+FEW = 3.0  # over the rows of the pilot: what a curve of few rows is off by beside all that, as a share
 FAR = 0.4  # beyond BAND_UP_TO the band grows with this power of the distance
 Z90 = 1.645
 
@@ -133,6 +134,7 @@ def _ahead(rows: int, times: float, today: float, both: np.ndarray, held_out: in
             + FORMS * (both[0, 0] - both[1, 0]) ** 2
             + HELD_OUT * resolution * np.log2(max(times, 1.1))
             + GAIN * (value - today) ** 2
+            + (FEW * times / rows) ** 2
         )
         * max(1.0, times / BAND_UP_TO) ** FAR
     )

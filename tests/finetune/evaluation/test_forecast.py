@@ -95,6 +95,16 @@ def test_fewer_held_out_rows_widen_the_band() -> None:
     assert few.wide_high - few.wide_low > few.high - few.low
 
 
+def test_a_pilot_of_few_rows_has_a_wider_band() -> None:
+    """The same curve from 80 rows and from 800, as far ahead and with as many held-out rows: 80 tell less."""
+    widths = []
+    for full in (80, 800):
+        points = curve_points(lambda n, full=full: 0.4 * (n / full) ** -0.3, full=full)
+        item = forecast(points, [2 * full], 2_000, 0.05).ahead[0]
+        widths.append(item.high - item.low)
+    assert widths[0] > 1.5 * widths[1]
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=7, max_size=7), st.integers(20, 5_000), st.floats(0, 0.9))
 def test_any_scores_give_a_finite_ordered_answer_or_a_reason(
