@@ -23,9 +23,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from tests.platforms.harness import Wire
 from tests.platforms.trial import our_run, plain_run
 from tests.platforms.wires import WIRES, waits_of_clients
-from tests.platforms.world import Wire
 from worker.jobs.states import END_STATES
 
 COLUMNS = ("runs", "creates", "doubled", "lost", "left_billed", "left_uploaded")
@@ -51,14 +51,14 @@ def measure(name: str, wire: Wire, runs: int, seed: int) -> Row:
     problems: list[str] = []
     began = time.monotonic()
     for number in range(seed, seed + runs):
-        world = our_run(wire, standin, clock, number)
+        harness = our_run(wire, standin, clock, number)
         ours["creates"] += len(standin.jobs)
         ours["doubled"] += len(standin.doubles())
-        ours["lost"] += sum(world.ledger.job(one).state not in END_STATES for one in world.jobs)
-        ours["left_billed"] += sum("left billed" in text for text in world.problems)
-        ours["left_uploaded"] += sum("left uploaded" in text for text in world.problems)
-        problems += [f"seed {number}: {text}" for text in world.problems]
-        world.close()
+        ours["lost"] += sum(harness.ledger.job(one).state not in END_STATES for one in harness.jobs)
+        ours["left_billed"] += sum("left billed" in text for text in harness.problems)
+        ours["left_uploaded"] += sum("left uploaded" in text for text in harness.problems)
+        problems += [f"seed {number}: {text}" for text in harness.problems]
+        harness.close()
     seconds = time.monotonic() - began
     with tempfile.TemporaryDirectory() as home:
         for number in range(seed, seed + runs):

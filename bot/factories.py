@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from rag.adviser import Adviser
     from rag.index import Index
     from rag.llm import LanguageModel
-    from worker.dispatch.desk import Connection, Desk
+    from worker.dispatch.remote_controller import Connection, RemoteController
 
 ENDPOINT_TIMEOUT_S = 60.0  # of one prompt
 JOB_LLM_USD = 0.5  # for the prompts of one job, where OPENAI_* name the model
@@ -53,7 +53,7 @@ def platform_settings(settings: Settings) -> dict[str, str]:
 def connect_platforms(settings: Settings) -> dict[str, Connection]:
     """The adapters of the configured platforms by name; an unusable one is left out with a warning."""
     from finetune.platforms import PLATFORMS
-    from worker.dispatch.desk import Connection
+    from worker.dispatch.remote_controller import Connection
 
     values = platform_settings(settings)
     connections = {}
@@ -89,26 +89,26 @@ def hosted_endpoint(settings: Settings, card: Mapping[str, Any]) -> Endpoint:
     )
 
 
-def open_desk(
+def open_controller(
     settings: Settings,
     ledger: Ledger,
     artifacts: Path,
     on_change: Callable[[], None],
     signer: tuple[Path, str],
-) -> Desk:
-    """The desk for jobs on platforms; without a configured platform it only finishes jobs of earlier settings.
+) -> RemoteController:
+    """The controller for jobs on platforms; without a configured platform it only finishes jobs of earlier settings.
 
     `signer` is the folder of the bot's keys, and the team.
     """
-    from worker.dispatch.desk import Desk
     from worker.dispatch.packing import Packer
+    from worker.dispatch.remote_controller import RemoteController
 
     datasets = open_datasets(settings)
     keys, team = signer
     gap = measuring_gap(settings)
     at_home = settings.held_out == "home"
     packer = Packer(bot_key(keys), datasets.tickets, load_prices(settings), team, at_home, gap)
-    return Desk(
+    return RemoteController(
         ledger,
         connect_platforms(settings),
         packer,

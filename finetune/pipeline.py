@@ -126,8 +126,8 @@ def train(
     as `run` does.
     """
     rates = rates or Rates()
-    away = TASKS[spec.task].away
-    if away is None:
+    remote = TASKS[spec.task].remote_training
+    if remote is None:
         raise TrainingDataError(f"The task `{spec.task}` needs all of its rows where it trains.")
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, spec, tickets)
@@ -137,7 +137,7 @@ def train(
     pinned_spec, first = _with_base(spec, folder), len(tickets) - choosing
     rows = tuple(tickets.rows)
     sides = Tickets(rows[:first], tickets.kind), Tickets(rows[first:], tickets.kind)
-    work = partial(away.train, pinned_spec, *sides, folder, progress)
+    work = partial(remote.train, pinned_spec, *sides, folder, progress)
     _, seconds = _in_words(work, spec, folder, progress, meter)
     progress.phase("reporting")
     spent = cost(seconds, rates.machine_hour_usd)

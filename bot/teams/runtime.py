@@ -20,8 +20,8 @@ from bot.factories import (
     artifacts_folder,
     chat_model,
     load_prices,
+    open_controller,
     open_datasets,
-    open_desk,
     open_ledger,
     platform_settings,
 )
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from rag.adviser import Adviser
     from rag.index import Index
     from rag.search.embedding import MiniLM
-    from worker.dispatch.desk import Desk
+    from worker.dispatch.remote_controller import RemoteController
 
 SERVING = "serving"  # beside the jobs' folders, as finetune.serving.deploy.FOLDER
 DAY_S = 24 * 3600.0
@@ -101,7 +101,7 @@ class TeamRuntime:
     settings: Settings
     services: Services
     dispatcher: Dispatcher
-    desk: Desk
+    controller: RemoteController
     notifier: Notifier
     duty_runner: DutyRunner
     pull_runner: PullRunner
@@ -116,7 +116,7 @@ class TeamRuntime:
     def start(self, is_active: bool = True) -> None:
         """Starts dispatching jobs; if `is_active`, also the notifier, the duty runner and the pull runner."""
         self.dispatcher.start()
-        self.desk.start()
+        self.controller.start()
         self.is_active = is_active
         if is_active:
             self.notifier.start()
@@ -152,7 +152,7 @@ class TeamRuntime:
             self.pull_runner.stop()
             self.notifier.stop()
         self.dispatcher.stop()
-        self.desk.stop()
+        self.controller.stop()
 
     def close(self) -> None:
         """Closes index and ledger, after the last request of Slack."""
@@ -184,7 +184,7 @@ def open_runtime(
         voice = Voice(ledger.engine, holder, clock)
         notifier.leader_term = voice.turn
         cleanup.callback(release_leadership, voice)
-    desk = open_desk(settings, ledger, artifacts, notifier.wake, (shared.keys, team))
+    controller = open_controller(settings, ledger, artifacts, notifier.wake, (shared.keys, team))
     services = make_services(settings, ledger, connection, shared, cleanup)
     services = replace(
         services, is_queue_up=lambda: dispatcher.redis_ok, workers=dispatcher.workers, wake=notifier.wake
@@ -199,14 +199,18 @@ def open_runtime(
     holder = f"{socket.gethostname()}:{secrets.token_hex(4)}"
     pull_runner = PullRunner(services, connection.client, platform_settings(settings), holder)
     services = replace(
-        services, duty=duty_runner, places=desk.places, erase_model=desk.erase_model, pulls=pull_runner
+        services,
+        duty=duty_runner,
+        places=controller.places,
+        erase_model=controller.erase_model,
+        pulls=pull_runner,
     )
     duty_runner.services = pull_runner.services = services
     notifier.completion_hook = completion = JobCompletion(services, connection.client)
     notifier.on_answer_sent = completion.move_card
     notifier.is_closed_to_jobs = services.is_closed_to_jobs
     return TeamRuntime(
-        team, settings, services, dispatcher, desk, notifier, duty_runner, pull_runner, cleanup
+        team, settings, services, dispatcher, controller, notifier, duty_runner, pull_runner, cleanup
     )
 
 

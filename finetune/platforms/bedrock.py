@@ -26,7 +26,7 @@ from finetune.platforms.bedrock_jobs import (
     end_of,
     has_begun,
     losses_of,
-    sighting_of,
+    status_of,
 )
 from finetune.platforms.chats import TRAIN
 from finetune.platforms.contract import (
@@ -38,8 +38,8 @@ from finetune.platforms.contract import (
     Platform,
     PlatformError,
     Reference,
+    RemoteStatus,
     Result,
-    Sighting,
     Stage,
     Submission,
     Variable,
@@ -105,26 +105,26 @@ class Customizations:
             return tag
         return tag
 
-    def find(self, tag: str) -> list[Sighting]:
+    def find(self, tag: str) -> list[RemoteStatus]:
         """By the exact name, which is consistent at once; the listing is used for a prefix only."""
         if not tag.endswith("-"):
-            sighting = self.look(Reference(tag, tag))
-            return [] if sighting.stage is Stage.GONE else [sighting]
+            status = self.look(Reference(tag, tag))
+            return [] if status.stage is Stage.GONE else [status]
         names: list[str] = []
         with in_words(LABEL):
             pages = self._client.get_paginator("list_model_customization_jobs")
             for page in pages.paginate(nameContains=tag.rstrip("-")):
                 rows = page["modelCustomizationJobSummaries"]
                 names += [one["jobName"] for one in rows if one["status"] in ("InProgress", "Stopping")]
-        return [Sighting(name, Stage.RUNNING, tag=name) for name in names if name.startswith(tag)]
+        return [RemoteStatus(name, Stage.RUNNING, tag=name) for name in names if name.startswith(tag)]
 
-    def look(self, reference: Reference) -> Sighting:
+    def look(self, reference: Reference) -> RemoteStatus:
         """The job and its last word; AWS writes the losses at the end, so the card shows the phase alone."""
         try:
             job = self._job(reference.remote_id)
         except Missing:
-            return Sighting(reference.remote_id, Stage.GONE, "not found", cursor=reference.cursor)
-        return sighting_of(job, reference.cursor, end_of(job))
+            return RemoteStatus(reference.remote_id, Stage.GONE, "not found", cursor=reference.cursor)
+        return status_of(job, reference.cursor, end_of(job))
 
     def _job(self, name: str) -> Mapping[str, Any]:
         with in_words(LABEL):
@@ -186,8 +186,8 @@ class Customizations:
             job = self._job(reference.remote_id)
         except Missing:
             return None
-        sighting = sighting_of(job, 0, None)
-        if sighting.stage in ENDED and not has_begun(job) and job["status"] != "Completed":
+        status = status_of(job, 0, None)
+        if status.stage in ENDED and not has_begun(job) and job["status"] != "Completed":
             return Bill(0.0, True, "never started")
         with in_words(LABEL):
             tags = self._client.list_tags_for_resource(resourceARN=job["jobArn"])["tags"]
@@ -195,7 +195,7 @@ class Customizations:
         base = str(job["baseModelArn"]).rpartition("/")[2]
         usd = tokens / 1e6 * self._prices.price_of(base).training
         text = f"estimated from the rows: at most {tokens:,} tokens, price of {self._prices.as_of}"
-        return Bill(usd, True, text) if sighting.stage in ENDED else None
+        return Bill(usd, True, text) if status.stage in ENDED else None
 
     def erase(self, reference: Reference) -> list[str]:
         """Rows and metrics of the tag in every version; the model too, unless it is the one that is wanted."""

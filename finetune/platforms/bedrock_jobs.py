@@ -11,7 +11,7 @@ from typing import Any
 from finetune.data.ticket import Tickets
 from finetune.platforms.chats import TRAIN, files_by
 from finetune.platforms.container import stage_of
-from finetune.platforms.contract import NoAnswer, Sighting, Stage
+from finetune.platforms.contract import NoAnswer, RemoteStatus, Stage
 from finetune.platforms.http import time_of
 
 LABEL = "Amazon Bedrock"
@@ -41,7 +41,7 @@ def bedrock_files(tickets: Tickets, recipe: Mapping[str, Any]) -> dict[str, byte
     return {TRAIN: files_by(bedrock_line, tickets, recipe)[TRAIN]}
 
 
-def sighting_of(job: Mapping[str, Any], cursor: int, end: Mapping[str, Any] | None) -> Sighting:
+def status_of(job: Mapping[str, Any], cursor: int, end: Mapping[str, Any] | None) -> RemoteStatus:
     """A described job in our words; seconds by AWS's clock, the phase once training has begun."""
     try:
         name, word = str(job["jobName"]), str(job["status"])
@@ -57,7 +57,7 @@ def sighting_of(job: Mapping[str, Any], cursor: int, end: Mapping[str, Any] | No
         raise NoAnswer(f"{LABEL} showed something that is no job ({type(error).__name__}).") from error
     is_new = cursor == 0 and stage is not Stage.WAITING
     events = ({"kind": "phase", "phase": "training"},) if is_new else ()
-    return Sighting(name, stage, word, name, ran_s, note, events, 1 if is_new else cursor, end)
+    return RemoteStatus(name, stage, word, name, ran_s, note, events, 1 if is_new else cursor, end)
 
 
 def has_begun(job: Mapping[str, Any]) -> bool:

@@ -13,8 +13,8 @@ from finetune.platforms.contract import (
     NoAnswer,
     Offer,
     Reference,
+    RemoteStatus,
     Result,
-    Sighting,
     Stage,
     Submission,
 )
@@ -27,8 +27,8 @@ class Machines(Protocol):
 
     def offers(self) -> list[Offer]: ...
     def create(self, submission: Submission) -> str: ...
-    def find(self, tag: str) -> list[Sighting]: ...
-    def look(self, remote_id: str) -> Sighting: ...
+    def find(self, tag: str) -> list[RemoteStatus]: ...
+    def look(self, remote_id: str) -> RemoteStatus: ...
     def cancel(self, remote_id: str) -> None: ...
     def bill(self, remote_id: str) -> Bill | None: ...
 
@@ -50,29 +50,29 @@ class ContainerPlatform:
     def create(self, submission: Submission) -> str:
         return self.machines.create(submission)
 
-    def find(self, tag: str) -> list[Sighting]:
+    def find(self, tag: str) -> list[RemoteStatus]:
         return self.machines.find(tag)
 
-    def look(self, reference: Reference) -> Sighting:
+    def look(self, reference: Reference) -> RemoteStatus:
         """The platform's word joined with what the job itself has written; a place that is away hides only the latter."""
-        sighting = self.machines.look(reference.remote_id)
-        if sighting.unread:
-            return replace(sighting, cursor=reference.cursor)
+        status = self.machines.look(reference.remote_id)
+        if status.unread:
+            return replace(status, cursor=reference.cursor)
         key = RunKey(reference.tag, reference.run_key)
         try:
             events, doubt = self.runs.events(key, reference.cursor)
             at, ran_s = self._life(key)
             end, refusal = self._last_word(key)
         except NoAnswer as error:
-            return replace(sighting, cursor=reference.cursor, unread=str(error)[:300])
+            return replace(status, cursor=reference.cursor, unread=str(error)[:300])
         return replace(
-            sighting,
+            status,
             events=tuple(events),
             cursor=reference.cursor + len(events),
             end=end,
             life_at=at,
-            ran_s=ran_s if sighting.ran_s is None else sighting.ran_s,
-            note=doubt or sighting.note,
+            ran_s=ran_s if status.ran_s is None else status.ran_s,
+            note=doubt or status.note,
             refusal=refusal,
         )
 

@@ -61,12 +61,12 @@ ENDED = frozenset({Stage.SUCCEEDED, Stage.FAILED, Stage.CANCELLED, Stage.TIMED_O
 
 
 @dataclass(frozen=True)
-class Sighting:
-    """One job as its platform shows it: `word` is the platform's own status, `ran_s` the seconds it has billed for.
+class RemoteStatus:
+    """One job as its platform shows it: `word` is the platform's own status, `ran_s` the billed seconds.
 
-    `events` are those since the cursor that was asked with, `cursor` where to go on; `end` is what the job itself left as
-    its last word (its kind and data), `life_at` when it last showed life; `unread` says why these cannot be read now,
-    `refusal` why a last word that lies there is not believed.
+    `events` are new since the cursor of the reference, `cursor` is the next one; `end` is the final event that the job
+    wrote (kind and data), `life_at` its last sign of life; `unread` says why these cannot be read now, `refusal` why a
+    final event was rejected.
     """
 
     remote_id: str
@@ -188,11 +188,11 @@ class Adapter(Protocol):
         """Send the one create; the platform's id of the job."""
         ...
 
-    def find(self, tag: str) -> list[Sighting]:
+    def find(self, tag: str) -> list[RemoteStatus]:
         """Every job with this tag, ended or not; with a tag that ends in "-" every job whose tag begins so."""
         ...
 
-    def look(self, reference: Reference) -> Sighting:
+    def look(self, reference: Reference) -> RemoteStatus:
         """The job as it is now; GONE where the platform does not know it any more."""
         ...
 
@@ -297,11 +297,11 @@ class PlaceOffer:
         """`huggingface/cpu-basic`: the choice in a form and on a command line."""
         return f"{self.platform.name}/{self.offer.name}"
 
-    def leaves(self, trains_apart: bool) -> str:
-        """What leaves the house; `trains_apart`: the task can be trained without its held-out rows."""
+    def leaves(self, trains_without_test_rows: bool) -> str:
+        """What is uploaded; `trains_without_test_rows`: the task can be trained without its held-out rows."""
         if self.platform.gives == "hosted":
             return self.platform.leaves
-        if trains_apart and self.keeps_held_out:
+        if trains_without_test_rows and self.keeps_held_out:
             return (
                 f"the redacted tickets to train and choose on and the recipe, {self.platform.leaves} Held-out tickets stay here, "
                 "where the model is measured."

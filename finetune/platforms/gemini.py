@@ -25,8 +25,8 @@ from finetune.platforms.contract import (
     Offer,
     Platform,
     Reference,
+    RemoteStatus,
     Result,
-    Sighting,
     Stage,
     Submission,
     Variable,
@@ -40,8 +40,8 @@ from finetune.platforms.gemini_jobs import (
     labels_of,
     model_of,
     number_of,
-    sighting_of,
     statistics_of,
+    status_of,
     tag_of,
 )
 from finetune.platforms.google import CREDENTIALS, KEY, Login, cancel_job, labelled_jobs
@@ -97,31 +97,31 @@ class GeminiTunings:
         }
         return number_of(self._client.call("POST", f"{self._home}/tuningJobs", json=body))
 
-    def find(self, tag: str) -> list[Sighting]:
-        return [sighting_of(job) for job in self._jobs(tag)]
+    def find(self, tag: str) -> list[RemoteStatus]:
+        return [status_of(job) for job in self._jobs(tag)]
 
     def _jobs(self, tag: str) -> list[Mapping[str, Any]]:
         jobs = labelled_jobs(self._client, f"{self._home}/tuningJobs", "tuningJobs", tag)
         return [job for job in jobs if not tag or matches(tag_of(job), tag)]
 
-    def look(self, reference: Reference) -> Sighting:
+    def look(self, reference: Reference) -> RemoteStatus:
         """The job and its last word; Google tells no loss before the end, so the card shows the phase alone."""
         try:
             job = self._job(reference.remote_id)
         except Missing:
-            return Sighting(reference.remote_id, Stage.GONE, "404", cursor=reference.cursor)
-        sighting = sighting_of(job)
-        is_new = reference.cursor == 0 and sighting.stage is not Stage.WAITING
-        return Sighting(
-            sighting.remote_id,
-            sighting.stage,
-            sighting.word,
-            sighting.tag,
-            sighting.ran_s,
-            sighting.note,
+            return RemoteStatus(reference.remote_id, Stage.GONE, "404", cursor=reference.cursor)
+        status = status_of(job)
+        is_new = reference.cursor == 0 and status.stage is not Stage.WAITING
+        return RemoteStatus(
+            status.remote_id,
+            status.stage,
+            status.word,
+            status.tag,
+            status.ran_s,
+            status.note,
             events=({"kind": "phase", "phase": "training"},) if is_new else (),
             cursor=1 if is_new else reference.cursor,
-            end=end_of(job, sighting.stage),
+            end=end_of(job, status.stage),
         )
 
     def _job(self, remote_id: str) -> Answer:
@@ -147,7 +147,7 @@ class GeminiTunings:
             job = self._job(reference.remote_id)
         except Missing:
             return None
-        has_ended = sighting_of(job).stage in ENDED
+        has_ended = status_of(job).stage in ENDED
         price = self._prices.price_of(str(job.get("baseModel", ""))).training / 1e6
         count = statistics_of(job).get("totalBillableTokenCount")
         if not job.get("startTime"):

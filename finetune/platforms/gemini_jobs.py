@@ -8,7 +8,7 @@ from typing import Any
 from finetune.data.ticket import Tickets
 from finetune.platforms.chats import files_by
 from finetune.platforms.container import stage_of
-from finetune.platforms.contract import NoAnswer, Sighting, Stage
+from finetune.platforms.contract import NoAnswer, RemoteStatus, Stage
 from finetune.platforms.google import KEY, STAGES, time_of
 
 LABEL = "Google Gemini"
@@ -27,7 +27,7 @@ def gemini_files(tickets: Tickets, recipe: Mapping[str, Any]) -> dict[str, bytes
     return files_by(gemini_line, tickets, recipe, MOST_DEV)
 
 
-def sighting_of(job: Mapping[str, Any]) -> Sighting:
+def status_of(job: Mapping[str, Any]) -> RemoteStatus:
     """A tuning job in our words; its seconds are those between Google's own times."""
     try:
         word, fault = str(job["state"]), job.get("error") or {}
@@ -35,7 +35,7 @@ def sighting_of(job: Mapping[str, Any]) -> Sighting:
         start, end = job.get("startTime"), job.get("endTime") or job.get("updateTime")
         seconds = max(0.0, time_of(end) - time_of(start)) if start and end else 0.0
         note = note or str(job.get("tuningJobState") or fault.get("message") or "")[:200]
-        return Sighting(number_of(job), stage, word, tag_of(job), seconds, note)
+        return RemoteStatus(number_of(job), stage, word, tag_of(job), seconds, note)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NoAnswer(f"{LABEL} showed something that is no job ({type(error).__name__}).") from error
 

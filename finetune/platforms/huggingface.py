@@ -22,7 +22,7 @@ from finetune.platforms.contract import (
     NotMade,
     Offer,
     Platform,
-    Sighting,
+    RemoteStatus,
     Stage,
     Submission,
     Variable,
@@ -94,19 +94,19 @@ class HubMachines:
             )
         return str(job.id)
 
-    def find(self, tag: str) -> list[Sighting]:
+    def find(self, tag: str) -> list[RemoteStatus]:
         labels = None if tag.endswith("-") else {KEY: tag}
         with in_words():
             jobs = list(self._api.list_jobs(namespace=self._namespace, labels=labels))
-        sightings = [sighting_of(job) for job in jobs]
-        return [one for one in sightings if one.tag and matches(one.tag, tag)]
+        statuses = [status_of(job) for job in jobs]
+        return [one for one in statuses if one.tag and matches(one.tag, tag)]
 
-    def look(self, remote_id: str) -> Sighting:
+    def look(self, remote_id: str) -> RemoteStatus:
         try:
             with in_words():
-                return sighting_of(self._api.inspect_job(job_id=remote_id, namespace=self._namespace))
+                return status_of(self._api.inspect_job(job_id=remote_id, namespace=self._namespace))
         except Missing:
-            return Sighting(remote_id, Stage.GONE, "404")
+            return RemoteStatus(remote_id, Stage.GONE, "404")
 
     def cancel(self, remote_id: str) -> None:
         try:
@@ -130,11 +130,11 @@ class HubMachines:
             self.offers()
         seconds = (job.durations.running_secs if job.durations else None) or 0
         usd = seconds / 60 * self._usd_per_minute.get(str(job.flavor), 0.0)
-        is_final = sighting_of(job).stage in ENDED
+        is_final = status_of(job).stage in ENDED
         return Bill(usd, is_final, f"{seconds} s on {job.flavor}")
 
 
-def sighting_of(job: JobInfo) -> Sighting:
+def status_of(job: JobInfo) -> RemoteStatus:
     """A job of the Hub in our words."""
     word = getattr(job.status.stage, "value", str(job.status.stage))
     stage, note = stage_of(word, STAGES)
@@ -142,7 +142,9 @@ def sighting_of(job: JobInfo) -> Sighting:
     if stage is Stage.FAILED and "timeout" in message.lower():
         stage = Stage.TIMED_OUT
     ran_s = job.durations.running_secs if job.durations else None
-    return Sighting(str(job.id), stage, word, (job.labels or {}).get(KEY, ""), ran_s, note or message[:200])
+    return RemoteStatus(
+        str(job.id), stage, word, (job.labels or {}).get(KEY, ""), ran_s, note or message[:200]
+    )
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from finetune.platforms.contract import (
     NotMade,
     Offer,
     Platform,
-    Sighting,
+    RemoteStatus,
     Stage,
     Submission,
     Variable,
@@ -63,7 +63,7 @@ class Sandboxes:
         self._app: modal.App | None = None
         self._image: modal.Image | None = None
         self._workspace: modal.Workspace | None = None
-        self._ends: dict[str, Sighting] = {}  # what has ended stays so
+        self._ends: dict[str, RemoteStatus] = {}  # what has ended stays so
 
     def offers(self) -> list[Offer]:
         """The machines of the setting: what a sandbox costs beside its GPU is the team's to add up."""
@@ -121,15 +121,15 @@ class Sandboxes:
         except Missing as error:
             raise NoAnswer(f"{LABEL} has the name {tag} in use and does not show it yet.") from error
 
-    def find(self, tag: str) -> list[Sighting]:
+    def find(self, tag: str) -> list[RemoteStatus]:
         """Those that have not ended: Modal lists no others, and lets their name be taken again."""
         is_prefix = tag.endswith("-")
-        sightings = []
+        statuses = []
         for sandbox in self._live_sandboxes(None if is_prefix else tag):
             name = self._tag_of(sandbox) if is_prefix else tag
             if matches(name, tag):
-                sightings.append(Sighting(str(sandbox.object_id), Stage.RUNNING, "listed", name))
-        return sightings
+                statuses.append(RemoteStatus(str(sandbox.object_id), Stage.RUNNING, "listed", name))
+        return statuses
 
     def _live_sandboxes(self, tag: str | None) -> list[modal.Sandbox]:
         import modal
@@ -150,20 +150,20 @@ class Sandboxes:
         except Missing:
             return ""
 
-    def look(self, remote_id: str) -> Sighting:
+    def look(self, remote_id: str) -> RemoteStatus:
         """An end counts only once Modal lists the sandbox no more: its client shows an end that it does not know as exit code 0."""
         if remote_id in self._ends:
             return self._ends[remote_id]
         try:
             code = self._sandbox(remote_id).returncode
         except Missing:
-            return Sighting(remote_id, Stage.GONE, "not found")
+            return RemoteStatus(remote_id, Stage.GONE, "not found")
         if code is None:
-            return Sighting(remote_id, Stage.RUNNING, "running")
+            return RemoteStatus(remote_id, Stage.RUNNING, "running")
         if any(one.object_id == remote_id for one in self._live_sandboxes(None)):
             note = f"the platform shows exit code {code} and lists it as running"
-            return Sighting(remote_id, Stage.RUNNING, f"exit code {code}", note=note)
-        self._ends[remote_id] = Sighting(remote_id, stage_of_exit(code), f"exit code {code}")
+            return RemoteStatus(remote_id, Stage.RUNNING, f"exit code {code}", note=note)
+        self._ends[remote_id] = RemoteStatus(remote_id, stage_of_exit(code), f"exit code {code}")
         return self._ends[remote_id]
 
     def _sandbox(self, remote_id: str) -> modal.Sandbox:

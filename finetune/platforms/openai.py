@@ -25,8 +25,8 @@ from finetune.platforms.contract import (
     Offer,
     Platform,
     Reference,
+    RemoteStatus,
     Result,
-    Sighting,
     Stage,
     Submission,
     Variable,
@@ -41,7 +41,7 @@ from finetune.platforms.openai_jobs import (
     closing_words,
     end_of,
     in_words,
-    sighting_of,
+    status_of,
     step_of,
     tag_of,
 )
@@ -127,8 +127,8 @@ class Tunings:
             )
             return str(job.id)
 
-    def find(self, tag: str) -> list[Sighting]:
-        return [sighting_of(job, None) for job in self._jobs(tag)]
+    def find(self, tag: str) -> list[RemoteStatus]:
+        return [status_of(job, None) for job in self._jobs(tag)]
 
     def _jobs(self, tag: str) -> list[FineTuningJob]:
         """By the metadata, and where a gateway drops those by the suffix among the newest jobs."""
@@ -138,24 +138,24 @@ class Tunings:
             rows = own or list(islice(jobs.list(limit=100), MOST_JOBS))
             return [job for job in rows if matches(tag_of(job), tag)]
 
-    def look(self, reference: Reference) -> Sighting:
+    def look(self, reference: Reference) -> RemoteStatus:
         """The job, its last word where it has ended, and its loss since the step that was seen last."""
         try:
             job, at = self._job(reference.remote_id)
         except Missing:
-            return Sighting(reference.remote_id, Stage.GONE, "404", cursor=reference.cursor)
+            return RemoteStatus(reference.remote_id, Stage.GONE, "404", cursor=reference.cursor)
         with in_words(self._key):
-            sighting = replace(sighting_of(job, at), cursor=reference.cursor, end=end_of(job))
-        if sighting.stage is Stage.WAITING:
-            return sighting
+            status = replace(status_of(job, at), cursor=reference.cursor, end=end_of(job))
+        if status.stage is Stage.WAITING:
+            return status
         try:
             steps = [step for step in self._losses(job.id) if int(step["step"]) > reference.cursor]
         except (NoAnswer, NotMade) as error:
-            return replace(sighting, unread=str(error)[:300])
+            return replace(status, unread=str(error)[:300])
         if not steps:
-            return sighting
+            return status
         first = [{"kind": "phase", "phase": "training"}] if reference.cursor == 0 else []
-        return replace(sighting, events=(*first, *steps), cursor=int(steps[-1]["step"]))
+        return replace(status, events=(*first, *steps), cursor=int(steps[-1]["step"]))
 
     def _job(self, remote_id: str) -> tuple[FineTuningJob, float | None]:
         """The job, and when it was shown by the platform's own clock."""

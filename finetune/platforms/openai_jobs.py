@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from finetune.platforms.answers import Missing, refusal
 from finetune.platforms.container import stage_of
-from finetune.platforms.contract import NoAnswer, PlatformError, Sighting, Stage
+from finetune.platforms.contract import NoAnswer, PlatformError, RemoteStatus, Stage
 
 if TYPE_CHECKING:
     from openai.types.fine_tuning import FineTuningJob
@@ -30,12 +30,12 @@ STAGES = {
 }
 
 
-def sighting_of(job: FineTuningJob, at: float | None) -> Sighting:
+def status_of(job: FineTuningJob, at: float | None) -> RemoteStatus:
     """A job in our words; its seconds by the platform's clock `at`, None: not told."""
     stage, note = stage_of(str(job.status), STAGES)
     until = job.finished_at or at
     ran_s = max(0.0, until - job.created_at) if until and stage is not Stage.WAITING else None
-    return Sighting(str(job.id), stage, str(job.status), tag_of(job), ran_s, note)
+    return RemoteStatus(str(job.id), stage, str(job.status), tag_of(job), ran_s, note)
 
 
 def tag_of(job: FineTuningJob) -> str:

@@ -27,7 +27,7 @@ from finetune.platforms.contract import (
     Platform,
     PlatformError,
     Reference,
-    Sighting,
+    RemoteStatus,
     Stage,
     Submission,
     Variable,
@@ -57,7 +57,7 @@ STAGES = {
 
 
 @dataclass(frozen=True)
-class RaySighting(Sighting):
+class RayStatus(RemoteStatus):
     """A job as Ray shows it: `at` is now, `since` its beginning or end there, both by the cluster's clock."""
 
     at: float = 0.0
@@ -104,20 +104,20 @@ class RayJobs:
         }
         return str(self._client.call("POST", "/api/jobs/", json=body)["submission_id"])
 
-    def find(self, tag: str) -> list[Sighting]:
+    def find(self, tag: str) -> list[RemoteStatus]:
         """By the exact id, which is consistent at once; the listing is used for a prefix only."""
         if not tag.endswith("-"):
-            sighting = self.look(tag)
-            return [] if sighting.stage is Stage.GONE else [sighting]
+            status = self.look(tag)
+            return [] if status.stage is Stage.GONE else [status]
         rows = self._client.rows("/api/jobs/")
-        return [sighting_of(row) for row in rows if matches(str(row.get("submission_id") or ""), tag)]
+        return [status_of(row) for row in rows if matches(str(row.get("submission_id") or ""), tag)]
 
-    def look(self, remote_id: str) -> Sighting:
+    def look(self, remote_id: str) -> RemoteStatus:
         try:
-            return sighting_of(self._client.call("GET", f"/api/jobs/{remote_id}"))
+            return status_of(self._client.call("GET", f"/api/jobs/{remote_id}"))
         except Missing:
             at = self._client.call("GET", "/api/version").at
-            return RaySighting(remote_id, Stage.GONE, "404", remote_id, at=at or time.time())
+            return RayStatus(remote_id, Stage.GONE, "404", remote_id, at=at or time.time())
 
     def cancel(self, remote_id: str) -> None:
         """SIGTERM, and SIGKILL three seconds later; of an ended or unknown job it is no error."""
@@ -149,10 +149,10 @@ class RayCluster(ContainerPlatform):
         self._jobs.demand_token()
         return super().upload(submission)
 
-    def find(self, tag: str) -> list[Sighting]:
+    def find(self, tag: str) -> list[RemoteStatus]:
         return [self._judge(one) for one in self._jobs.find(tag)]
 
-    def look(self, reference: Reference) -> Sighting:
+    def look(self, reference: Reference) -> RemoteStatus:
         return judge(super().look(reference))
 
     def cancel(self, reference: Reference) -> None:
@@ -163,12 +163,12 @@ class RayCluster(ContainerPlatform):
 
     def bill(self, reference: Reference) -> Bill | None:
         """Seconds from its start to its end, or to its last sign of life, at the team's price of the group."""
-        sighting = self._judge(self._jobs.look(reference.remote_id))
-        if sighting.ran_s is None or not isinstance(sighting, RaySighting):
-            is_gone = sighting.stage is Stage.GONE  # then the seconds between its signs of life count
+        status = self._judge(self._jobs.look(reference.remote_id))
+        if status.ran_s is None or not isinstance(status, RayStatus):
+            is_gone = status.stage is Stage.GONE  # then the seconds between its signs of life count
             return Bill(0.0, True, f"the {LABEL} has no record of it") if is_gone else None
-        usd = sighting.ran_s / 3600 * self._jobs.prices.get(sighting.machine, 0.0)
-        return Bill(usd, sighting.stage in ENDED, f"{sighting.ran_s:.0f} s on {sighting.machine}")
+        usd = status.ran_s / 3600 * self._jobs.prices.get(status.machine, 0.0)
+        return Bill(usd, status.stage in ENDED, f"{status.ran_s:.0f} s on {status.machine}")
 
     def erase(self, reference: Reference) -> list[str]:
         """The run, what its earlier ones left to go on from, and Ray's record; checkpoints stay where they are wanted."""
@@ -186,52 +186,50 @@ class RayCluster(ContainerPlatform):
             return [f"the record of {reference.tag} in the {LABEL}, which takes it for running"]
         return []
 
-    def _judge(self, sighting: Sighting) -> Sighting:
+    def _judge(self, status: RemoteStatus) -> RemoteStatus:
         """A job beside the sign of life and the last word as they stand there, unproved: forged ones end nothing that runs."""
         try:
-            outer = plain_object(self.runs.read(sighting.tag, LIFE, 4096) or b"") or {}
-            has_last_word = self.runs.read(sighting.tag, DONE, 1) is not None
+            outer = plain_object(self.runs.read(status.tag, LIFE, 4096) or b"") or {}
+            has_last_word = self.runs.read(status.tag, DONE, 1) is not None
         except NoAnswer as error:
-            return judge(replace(sighting, unread=str(error)[:300]))
+            return judge(replace(status, unread=str(error)[:300]))
         at = (plain_object(str(outer.get(TEXT, "")).encode()) or {}).get("at")
         return judge(
             replace(
-                sighting,
+                status,
                 life_at=float(at) if isinstance(at, int | float) else None,
                 end={} if has_last_word else None,
             )
         )
 
 
-def judge(sighting: Sighting) -> Sighting:
+def judge(status: RemoteStatus) -> RemoteStatus:
     """What Ray shows, held to the sign of life: none for LEASE_S is lost, and an end counts QUIET_S after the last one.
 
     What is billed ends with the last sign of life. Where the place of the runs cannot be read, a running job counts as
     running, and an end after LEASE_S.
     """
-    if not isinstance(sighting, RaySighting) or sighting.end is not None:
-        return sighting
-    life_at = sighting.life_at or 0.0
-    quiet_s = sighting.at - (max(life_at, sighting.since) if sighting.stage is Stage.RUNNING else life_at)
-    if sighting.stage is Stage.RUNNING and not sighting.unread:
-        ran_s = max(0.0, (sighting.ran_s or 0.0) - max(0.0, quiet_s))
-        sighting = replace(sighting, ran_s=ran_s)
+    if not isinstance(status, RayStatus) or status.end is not None:
+        return status
+    life_at = status.life_at or 0.0
+    quiet_s = status.at - (max(life_at, status.since) if status.stage is Stage.RUNNING else life_at)
+    if status.stage is Stage.RUNNING and not status.unread:
+        ran_s = max(0.0, (status.ran_s or 0.0) - max(0.0, quiet_s))
+        status = replace(status, ran_s=ran_s)
         # another word may mean waiting
-        has_begun = sighting.word == "RUNNING" or sighting.life_at is not None
+        has_begun = status.word == "RUNNING" or status.life_at is not None
         if has_begun and quiet_s > LEASE_S:
             note = f"no sign of life for {quiet_s:.0f} s"
-            return replace(sighting, stage=Stage.GONE, word=f"{sighting.word}, but {note}", note=note)
-    if sighting.stage in ENDED:
-        patience_s, silence_s = (
-            (LEASE_S, sighting.at - sighting.since) if sighting.unread else (QUIET_S, quiet_s)
-        )
+            return replace(status, stage=Stage.GONE, word=f"{status.word}, but {note}", note=note)
+    if status.stage in ENDED:
+        patience_s, silence_s = (LEASE_S, status.at - status.since) if status.unread else (QUIET_S, quiet_s)
         if silence_s < patience_s:
-            note = f"Ray says {sighting.word}, but it showed life {max(0.0, quiet_s):.0f} s ago"
-            return replace(sighting, stage=Stage.RUNNING, note=note)
-    return sighting
+            note = f"Ray says {status.word}, but it showed life {max(0.0, quiet_s):.0f} s ago"
+            return replace(status, stage=Stage.RUNNING, note=note)
+    return status
 
 
-def sighting_of(job: Answer) -> RaySighting:
+def status_of(job: Answer) -> RayStatus:
     """A job of the Jobs API in our words; its seconds by the cluster's clock, which dated the answer."""
     try:
         word, tag = str(job["status"]), str(job["submission_id"])
@@ -241,7 +239,7 @@ def sighting_of(job: Answer) -> RaySighting:
         ran_s = max(0.0, (end or at) - began) if began else 0.0
         machine = str((job.get("metadata") or {}).get("machine", ""))
         facts: dict[str, Any] = {"at": at, "since": end or began, "machine": machine}
-        return RaySighting(tag, stage, word, tag, ran_s, note or str(job.get("message") or "")[:200], **facts)
+        return RayStatus(tag, stage, word, tag, ran_s, note or str(job.get("message") or "")[:200], **facts)
     except (TypeError, ValueError, AttributeError) as error:
         raise NoAnswer(f"The {LABEL} showed something that is no job ({type(error).__name__}).") from error
 

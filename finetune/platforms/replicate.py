@@ -33,7 +33,7 @@ from finetune.platforms.contract import (
     Offer,
     Platform,
     Reference,
-    Sighting,
+    RemoteStatus,
     Stage,
     Submission,
     Variable,
@@ -134,37 +134,37 @@ class Trainings:
         body = {"owner": self._owner, "name": tag, "visibility": "private", "hardware": "cpu"}
         self._client.call("POST", "/models", json=body)
 
-    def find(self, tag: str) -> list[Sighting]:
-        rows = [sighting_of(row) for row in self._rows("/trainings")]
+    def find(self, tag: str) -> list[RemoteStatus]:
+        rows = [status_of(row) for row in self._rows("/trainings")]
         return [one for one in rows if one.tag and matches(one.tag, tag)]
 
-    def look(self, remote_id: str) -> Sighting:
+    def look(self, remote_id: str) -> RemoteStatus:
         """The training; what its log and its output hold is copied here first, as it is gone after an hour, or is `unread`."""
         try:
             training = self._client.call("GET", f"/trainings/{remote_id}")
         except Missing:
-            return Sighting(remote_id, Stage.GONE, "404")
-        sighting = sighting_of(training, training.at)
+            return RemoteStatus(remote_id, Stage.GONE, "404")
+        status = status_of(training, training.at)
         try:
-            self._copy(training, sighting)
+            self._copy(training, status)
         except (NoAnswer, OSError) as error:
-            return replace(sighting, unread=f"What {LABEL} shows is not copied yet: {error}"[:300])
-        return sighting
+            return replace(status, unread=f"What {LABEL} shows is not copied yet: {error}"[:300])
+        return status
 
-    def _copy(self, training: Mapping[str, Any], sighting: Sighting) -> None:
+    def _copy(self, training: Mapping[str, Any], status: RemoteStatus) -> None:
         """The proved objects of the log and the files of the output; the last word after the end, as it comes before the output."""
-        if not sighting.tag:
+        if not status.tag:
             return
-        copies = self._copies.setdefault(sighting.tag, {})
+        copies = self._copies.setdefault(status.tag, {})
         for path, text in echoes_of(str(training.get("logs") or "")).items():
-            is_early = path == DONE and sighting.stage not in ENDED
+            is_early = path == DONE and status.stage not in ENDED
             if not is_early and copies.get(path) != hash(text):  # a long log is not written anew at each look
-                self.mirror.write(sighting.tag, path, text.encode())
+                self.mirror.write(status.tag, path, text.encode())
                 copies[path] = hash(text)
         output = training.get("output")
         url = output.get("weights") if isinstance(output, dict) else None
-        if isinstance(url, str) and self.mirror.read(sighting.tag, REPORT, 1) is None:
-            self._copy_output(url, sighting.tag)
+        if isinstance(url, str) and self.mirror.read(status.tag, REPORT, 1) is None:
+            self._copy_output(url, status.tag)
 
     def _copy_output(self, url: str, tag: str) -> None:
         """The files of the archive, the report last; which of them count, the manifest says."""
@@ -207,11 +207,11 @@ class Trainings:
             training = self._client.call("GET", f"/trainings/{remote_id}")
         except Missing:
             return None
-        sighting = sighting_of(training, training.at)
+        status = status_of(training, training.at)
         name = f"{training.get('model')}:{training.get('version')}"
         price = self._trainers.get(name) or max(self._trainers.values())
-        seconds = sighting.ran_s or 0.0
-        return Bill(seconds / 3600 * price, sighting.stage in ENDED, f"{seconds:.0f} s of {name[:80]}")
+        seconds = status.ran_s or 0.0
+        return Bill(seconds / 3600 * price, status.stage in ENDED, f"{seconds:.0f} s of {name[:80]}")
 
     def erase(self, tag: str) -> list[str]:
         """The file, and the model with what trainings pushed to it; NoAnswer while Replicate is still deleting."""
@@ -250,7 +250,7 @@ class ReplicatePlatform(ContainerPlatform):
     def upload(self, submission: Submission) -> list[str]:
         return self.machines.upload(submission)
 
-    def look(self, reference: Reference) -> Sighting:
+    def look(self, reference: Reference) -> RemoteStatus:
         self.machines.mirror = self.runs
         return super().look(reference)
 
@@ -283,7 +283,7 @@ def echo(path: str, text: str) -> str:
     return json.dumps({"trainwise": path, "data": text})
 
 
-def sighting_of(training: Mapping[str, Any], at: float | None = None) -> Sighting:
+def status_of(training: Mapping[str, Any], at: float | None = None) -> RemoteStatus:
     """A training in our words; `at` is when it was shown, by Replicate's clock."""
     try:
         stage, note = stage_of(str(training["status"]), STAGES)
@@ -293,7 +293,7 @@ def sighting_of(training: Mapping[str, Any], at: float | None = None) -> Sightin
         start, end = time_of(training.get("started_at")), time_of(training.get("completed_at")) or at
         ran_s = max(0.0, end - start) if start and end else 0.0
         error = str(training.get("error") or "")[:200]
-        return Sighting(str(training["id"]), stage, str(training["status"]), tag, ran_s, note or error)
+        return RemoteStatus(str(training["id"]), stage, str(training["status"]), tag, ran_s, note or error)
     except (KeyError, TypeError, ValueError) as error:
         raise NoAnswer(f"{LABEL} showed something that is no training ({type(error).__name__}).") from error
 

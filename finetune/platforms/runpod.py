@@ -1,7 +1,7 @@
 """RunPod pods by REST v2: our image on a rented GPU, a network volume as the place of the runs.
 
 Client: httpx. A pod has no time limit of its own and may start an ended container anew, billing on: our last word in the
-volume decides, then the pod is deleted, and the desk's reaper deletes what no job owns. Written from RunPod's OpenAPI
+volume decides, then the pod is deleted, and the remote controller deletes pods that no job owns. Written from RunPod's OpenAPI
 of REST v2 (beta, 2026-08); driven in tests against a server on loopback; never run live.
 """
 
@@ -23,7 +23,7 @@ from finetune.platforms.contract import (
     NotMade,
     Offer,
     Platform,
-    Sighting,
+    RemoteStatus,
     Stage,
     Submission,
     Variable,
@@ -81,17 +81,17 @@ class Pods:
         }
         return str(self._client.call("POST", "/pods", json=body)["id"])
 
-    def find(self, tag: str) -> list[Sighting]:
+    def find(self, tag: str) -> list[RemoteStatus]:
         answer = self._client.call("GET", "/pods")
         pods = [pod for pod in answer["pods"] if matches(str(pod.get("name", "")), tag)]
-        return [sighting_of(pod, answer) for pod in pods]
+        return [status_of(pod, answer) for pod in pods]
 
-    def look(self, remote_id: str) -> Sighting:
+    def look(self, remote_id: str) -> RemoteStatus:
         try:
             pod = self._client.call("GET", f"/pods/{remote_id}")
-            return sighting_of(pod, pod)
+            return status_of(pod, pod)
         except Missing:
-            return Sighting(remote_id, Stage.GONE, "404")
+            return RemoteStatus(remote_id, Stage.GONE, "404")
 
     def cancel(self, remote_id: str) -> None:
         """Deletes the pod: nothing less ends its bill."""
@@ -111,13 +111,15 @@ class Pods:
         return Bill(usd, usd > 0, "billing records of the pod")
 
 
-def sighting_of(pod: Mapping[str, Any], answer: Answer) -> Sighting:
+def status_of(pod: Mapping[str, Any], answer: Answer) -> RemoteStatus:
     """A pod in our words; its seconds by RunPod's own clock, which dated the answer, so that ours may jump."""
     try:
         stage, note = stage_of(str(pod["status"]), STAGES)
         began = pod.get("startedAt")
         seconds = answer.at - datetime.fromisoformat(str(began)).timestamp() if began and answer.at else 0.0
-        return Sighting(str(pod["id"]), stage, str(pod["status"]), str(pod["name"]), max(0.0, seconds), note)
+        return RemoteStatus(
+            str(pod["id"]), stage, str(pod["status"]), str(pod["name"]), max(0.0, seconds), note
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise NoAnswer(f"{LABEL} showed something that is no pod ({type(error).__name__}).") from error
 

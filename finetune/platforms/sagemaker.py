@@ -18,7 +18,7 @@ from finetune.platforms.contract import (
     Bill,
     Offer,
     Platform,
-    Sighting,
+    RemoteStatus,
     Stage,
     Submission,
     Variable,
@@ -91,11 +91,11 @@ class TrainingJobs:
             return submission.tag
         return str(arn).rpartition("/")[2]
 
-    def find(self, tag: str) -> list[Sighting]:
+    def find(self, tag: str) -> list[RemoteStatus]:
         """By the exact name, which is consistent at once; the listing is used for a prefix only."""
         if not tag.endswith("-"):
-            sighting = self.look(tag)
-            return [] if sighting.stage is Stage.GONE else [sighting]
+            status = self.look(tag)
+            return [] if status.stage is Stage.GONE else [status]
         names: list[str] = []
         with in_words(LABEL):
             for page in self._client.get_paginator("list_training_jobs").paginate(NameContains=tag):
@@ -103,15 +103,15 @@ class TrainingJobs:
                 names += [
                     r["TrainingJobName"] for r in rows if r["TrainingJobStatus"] in ("InProgress", "Stopping")
                 ]
-        return [Sighting(name, Stage.RUNNING, tag=name) for name in names if name.startswith(tag)]
+        return [RemoteStatus(name, Stage.RUNNING, tag=name) for name in names if name.startswith(tag)]
 
-    def look(self, remote_id: str) -> Sighting:
+    def look(self, remote_id: str) -> RemoteStatus:
         try:
             with in_words(LABEL):
                 job = self._client.describe_training_job(TrainingJobName=remote_id)
-                return sighting_of(job)
+                return status_of(job)
         except Missing:
-            return Sighting(remote_id, Stage.GONE, "not found")
+            return RemoteStatus(remote_id, Stage.GONE, "not found")
 
     def cancel(self, remote_id: str) -> None:
         try:
@@ -126,15 +126,15 @@ class TrainingJobs:
             with in_words(LABEL):
                 job = self._client.describe_training_job(TrainingJobName=remote_id)
                 machine = job["ResourceConfig"]["InstanceType"]
-                sighting = sighting_of(job)
+                status = status_of(job)
         except Missing:
             return None
         seconds = float(job.get("BillableTimeInSeconds") or 0)
         usd = seconds / 3600 * self._machines.get(machine, 0.0)
-        return Bill(usd, sighting.stage in ENDED, f"{seconds:.0f} billable s on {machine}")
+        return Bill(usd, status.stage in ENDED, f"{seconds:.0f} billable s on {machine}")
 
 
-def sighting_of(job: Mapping[str, Any]) -> Sighting:
+def status_of(job: Mapping[str, Any]) -> RemoteStatus:
     """A described job in our words; reaching its time limit is no cancel."""
     name, word, detail = job["TrainingJobName"], job["TrainingJobStatus"], str(job.get("SecondaryStatus", ""))
     stage, note = stage_of(word, STAGES)
@@ -144,7 +144,7 @@ def sighting_of(job: Mapping[str, Any]) -> Sighting:
         stage = Stage.TIMED_OUT
     seconds = job.get("BillableTimeInSeconds") or job.get("TrainingTimeInSeconds")
     note = note or str(job.get("FailureReason") or "")[:200]
-    return Sighting(name, stage, f"{word} {detail}".strip(), name, float(seconds or 0), note)
+    return RemoteStatus(name, stage, f"{word} {detail}".strip(), name, float(seconds or 0), note)
 
 
 def gpu_of(machine: str) -> str:

@@ -18,7 +18,7 @@ from finetune.platforms.contract import (
     NoAnswer,
     Offer,
     Platform,
-    Sighting,
+    RemoteStatus,
     Stage,
     Submission,
     Variable,
@@ -69,15 +69,15 @@ class CustomJobs:
         }
         return str(self._client.call("POST", "/customJobs", json=body)["name"]).rpartition("/")[2]
 
-    def find(self, tag: str) -> list[Sighting]:
-        sightings = map(sighting_of, labelled_jobs(self._client, "/customJobs", "customJobs", tag))
-        return [one for one in sightings if matches(one.tag, tag)]
+    def find(self, tag: str) -> list[RemoteStatus]:
+        statuses = map(status_of, labelled_jobs(self._client, "/customJobs", "customJobs", tag))
+        return [one for one in statuses if matches(one.tag, tag)]
 
-    def look(self, remote_id: str) -> Sighting:
+    def look(self, remote_id: str) -> RemoteStatus:
         try:
-            return sighting_of(self._client.call("GET", f"/customJobs/{remote_id}"))
+            return status_of(self._client.call("GET", f"/customJobs/{remote_id}"))
         except Missing:
-            return Sighting(remote_id, Stage.GONE, "404")
+            return RemoteStatus(remote_id, Stage.GONE, "404")
 
     def cancel(self, remote_id: str) -> None:
         cancel_job(self._client, f"/customJobs/{remote_id}")
@@ -88,14 +88,14 @@ class CustomJobs:
             job = self._client.call("GET", f"/customJobs/{remote_id}")
         except Missing:
             return None
-        sighting = sighting_of(job)
+        status = status_of(job)
         spec = job["jobSpec"]["workerPoolSpecs"][0]["machineSpec"]
         machine = "+".join(filter(None, (spec["machineType"], spec.get("acceleratorType", ""))))
-        usd = (sighting.ran_s or 0.0) / 3600 * self._machines.get(machine, 0.0)
-        return Bill(usd, sighting.stage in ENDED, f"{sighting.ran_s or 0:.0f} s on {machine}")
+        usd = (status.ran_s or 0.0) / 3600 * self._machines.get(machine, 0.0)
+        return Bill(usd, status.stage in ENDED, f"{status.ran_s or 0:.0f} s on {machine}")
 
 
-def sighting_of(job: Mapping[str, Any]) -> Sighting:
+def status_of(job: Mapping[str, Any]) -> RemoteStatus:
     """A custom job in our words."""
     try:
         word, fault = str(job["state"]), job.get("error") or {}
@@ -105,7 +105,7 @@ def sighting_of(job: Mapping[str, Any]) -> Sighting:
         began, ended = job.get("startTime"), job.get("endTime") or job.get("updateTime")
         seconds = time_of(ended) - time_of(began) if began and ended else 0.0
         name, tag = str(job["name"]).rpartition("/")[2], str(job.get("labels", {}).get(KEY, ""))
-        return Sighting(
+        return RemoteStatus(
             name, stage, word, tag, max(0.0, seconds), note or str(fault.get("message", ""))[:200]
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:

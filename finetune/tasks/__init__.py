@@ -78,8 +78,8 @@ class HostedTask:
 
 
 @dataclass(frozen=True)
-class AwayTask:
-    """A task whose training on someone else's machine needs no held-out row: `Task.run` measures at home what came back.
+class RemoteTraining:
+    """A task that a remote machine can train without held-out rows: `Task.run` evaluates the returned model here.
 
     `sides(spec, tickets)` gives the rows to train on and to choose on, `train(spec, learning, choosing, folder, progress)`
     leaves in `folder` what `Task.run` goes on from.
@@ -120,7 +120,7 @@ class Task:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     position: int = 100
     at_platform: HostedTask | None = None
-    away: AwayTask | None = None
+    remote_training: RemoteTraining | None = None
     recheck: Callable[[Spec, Tickets, Path, Mapping[str, Any]], str] | None = None
 
 

@@ -28,7 +28,7 @@ from finetune.tasks.triage.hosted import question
 from tests.integration.conftest import add_dataset
 from tests.platforms.openai_server import BASE, OpenAiServer
 from tests.platforms.standin import KEY, SUCCEEDED
-from worker.dispatch.at_home import HostedRun, measure_at_home
+from worker.dispatch.local_evaluation import HostedRun, evaluate_locally
 
 pytestmark = pytest.mark.integration
 BILL = Bill(0.25, True, "166,667 trained tokens, price of 2026-11-29")
@@ -72,7 +72,7 @@ def test_a_hosted_triage_model_is_measured_tried_and_listed_like_any_other(
         {"dataset": "few", "digest": tickets.digest, "budget_usd": 5, "method": "linear"}
     ).to_json()
     run = run_of(server, tickets, spec, tmp_path / "job" / "attempt")
-    result = measure_at_home(run, lambda: False)
+    result = evaluate_locally(run, lambda: False)
     report = read_report(result.report)
     assert isinstance(report, FinetuneReport)
     assert (report.hosted_model, result.model) == (run.endpoint.model, run.endpoint.model)
@@ -101,7 +101,7 @@ def test_a_hosted_triage_model_is_measured_tried_and_listed_like_any_other(
     with pytest.raises(FinetuneError, match="cannot be served"):
         make_version(tmp_path / "job", "v1", tmp_path / "serving", lambda digest: tickets)
     before = len(server.questions)
-    measure_at_home(run, lambda: False)
+    evaluate_locally(run, lambda: False)
     assert len(server.questions) == before
 
 
@@ -117,7 +117,7 @@ def test_a_hosted_reply_model_has_pairs_to_compare_blind(server: OpenAiServer, t
     access = LlmAccess("plain", KEY, f"{server.url}/v1", 30.0, 0.5)
     prices = {"api_per_million": {"plain": {"in": 1.0, "out": 2.0}}}
     run = replace(run, llm=access, prices=prices)
-    report = read_report(measure_at_home(run, lambda: False).report)
+    report = read_report(evaluate_locally(run, lambda: False).report)
     assert isinstance(report, FinetuneReport)
     assert "Prompting was not measured: too few test tickets." in report.notes
     assert report.judge is not None
@@ -139,6 +139,6 @@ def test_a_platform_that_does_not_answer_is_asked_again_later(server: OpenAiServ
     run = run_of(server, tickets, spec, tmp_path / "job")
     server.models.clear()
     with pytest.raises(FinetuneError, match="could not be measured") as error:
-        measure_at_home(run, lambda: False)
+        evaluate_locally(run, lambda: False)
     assert error.value.retryable
     assert KEY not in str(error.value)

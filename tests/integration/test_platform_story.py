@@ -71,7 +71,7 @@ def ravi(stack: LocalStack) -> Person:
 
 
 def open_form(person: Person, place: str) -> Message:
-    """The form with the field "Where": the offers are there as soon as the desk has asked once."""
+    """The form with the field "Where": the offers are there as soon as the controller has asked once."""
 
     def look() -> Message | None:
         person.command("/finetune", "", CHANNEL)

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 from finetune.platforms import PLATFORMS
+from tests.platforms.harness import Wire
 from tests.platforms.lessons import answer_to, lessons_of
 from tests.platforms.sagemaker_server import KEY_ID, service, violations
 from tests.platforms.standin import (
@@ -26,7 +27,6 @@ from tests.platforms.standin import (
     StandIn,
 )
 from tests.platforms.vertex_server import stamp
-from tests.platforms.world import Wire
 
 WORDS = {
     WAITING: ("InProgress", "NotStarted"),

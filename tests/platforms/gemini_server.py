@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from finetune.platforms import PLATFORMS
+from tests.platforms.harness import Wire
 from tests.platforms.lessons import answer_to, lessons_of
 from tests.platforms.standin import (
     CANCELLED,
@@ -27,7 +28,6 @@ from tests.platforms.standin import (
     StandIn,
 )
 from tests.platforms.vertex_server import LABEL, key_file, stamp
-from tests.platforms.world import Wire
 
 WORDS = {WAITING: "PENDING", RUNNING: "RUNNING", SUCCEEDED: "SUCCEEDED", FAILED: "FAILED"}
 WORDS |= {CANCELLED: "CANCELLED", TIMED_OUT: "FAILED"}

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from finetune.platforms import PLATFORMS
+from tests.platforms.harness import IMAGE, Wire
 from tests.platforms.standin import (
     CANCELLED,
     FAILED,
@@ -20,7 +21,6 @@ from tests.platforms.standin import (
     Request,
     StandIn,
 )
-from tests.platforms.world import IMAGE, Wire
 
 WORDS = {
     WAITING: "SCHEDULING",

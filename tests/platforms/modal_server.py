@@ -26,6 +26,7 @@ from modal_proto.api_grpc import ModalClientBase
 
 from finetune.platforms import PLATFORMS
 from finetune.platforms.modal_calls import CALL_THREAD
+from tests.platforms.harness import IMAGE, Wire
 from tests.platforms.standin import (
     CANCELLED,
     FAILED,
@@ -35,7 +36,6 @@ from tests.platforms.standin import (
     PlatformJob,
     StandIn,
 )
-from tests.platforms.world import IMAGE, Wire
 
 TOKEN_ID = "ak-test"
 GPU = "T4"

@@ -15,6 +15,7 @@ from typing import Any
 from openai.types.fine_tuning.job_create_params import JobCreateParams
 
 from finetune.platforms import PLATFORMS
+from tests.platforms.harness import Wire
 from tests.platforms.lessons import answer_to, lessons_of
 from tests.platforms.standin import (
     CANCELLED,
@@ -29,7 +30,6 @@ from tests.platforms.standin import (
     Request,
     StandIn,
 )
-from tests.platforms.world import Wire
 
 WORDS = {
     WAITING: "queued",

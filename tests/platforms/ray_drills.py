@@ -1,4 +1,4 @@
-"""Drills on a real Ray cluster: one training on two nodes by the real desk, and one trouble. Prints one JSON object a drill.
+"""Fault drills on a real Ray cluster: the real controller trains on two nodes, and one fault strikes. Prints one JSON object a drill.
 
     unshare -n -p -f --kill-child --mount-proc PYTHON -m tests.platforms.ray_drills HOME node driver head ...
 
@@ -26,10 +26,10 @@ from finetune.platforms import PLATFORMS
 from finetune.platforms.contract import NoAnswer, Submission
 from finetune.spec import parse_spec
 from tests.integration.conftest import add_dataset
+from tests.platforms.harness import ROWS, SPEC
 from tests.platforms.ray_cluster import HEAD, NODES, TOKEN, URL, Cluster, training_processes
-from tests.platforms.world import ROWS, SPEC
-from worker.dispatch.desk import Connection, Desk
 from worker.dispatch.packing import Packer
+from worker.dispatch.remote_controller import Connection, RemoteController
 from worker.jobs.records import JobRequest
 from worker.jobs.states import END_STATES
 from worker.ledger.ledger import Ledger
@@ -71,7 +71,7 @@ class Drill:
         connection = Connection(platform, self.adapter, self.adapter.runs)
         prices = {"as_of": "2026-11"}
         packer = Packer(key, lambda digest: self.rows, prices, keeps_held_out=self.is_real)
-        self.desk = Desk(self.ledger, {"ray": connection}, packer, self.home / "artifacts")
+        self.controller = RemoteController(self.ledger, {"ray": connection}, packer, self.home / "artifacts")
 
     def submit(self) -> str:
         """The job."""
@@ -123,7 +123,7 @@ class Drill:
         if name == "unanswered":
             self.lose_the_answer()
         job = self.submit()
-        self.desk.start()
+        self.controller.start()
         at = 0.0
         try:
             if name == "cancel-in-start":
@@ -141,7 +141,7 @@ class Drill:
         except TimeoutError:
             seconds, survivors = time.monotonic() - at, len(training_processes())
         finally:
-            self.desk.stop()
+            self.controller.stop()
         return {
             "drill": name,
             "seconds_to_the_end": round(seconds, 1),

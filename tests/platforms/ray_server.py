@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from finetune.platforms import PLATFORMS
+from tests.platforms.harness import Wire
 from tests.platforms.standin import (
     CANCELLED,
     FAILED,
@@ -23,7 +24,6 @@ from tests.platforms.standin import (
     Request,
     StandIn,
 )
-from tests.platforms.world import Wire
 
 FIELDS = {
     "entrypoint": str,

@@ -19,6 +19,7 @@ from typing import Any
 from finetune.platforms import PLATFORMS
 from finetune.platforms.replicate import ECHO, echo
 from finetune.platforms.runs import RunStore
+from tests.platforms.harness import Wire
 from tests.platforms.standin import (
     CANCELLED,
     FAILED,
@@ -32,7 +33,6 @@ from tests.platforms.standin import (
     Request,
     StandIn,
 )
-from tests.platforms.world import Wire
 
 OWNER, TRAINER, VERSION = "acme", "acme/trainwise", "5c7d5dc6"
 WORDS = {

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from finetune.platforms import PLATFORMS
+from tests.platforms.harness import IMAGE, Wire
 from tests.platforms.standin import KEY, RUNNING, WAITING, Answer, PlatformJob, Request, StandIn
-from tests.platforms.world import IMAGE, Wire
 
 KNOWN = {
     "name",

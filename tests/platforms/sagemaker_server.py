@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from finetune.platforms import PLATFORMS
+from tests.platforms.harness import Wire
 from tests.platforms.standin import (
     CANCELLED,
     FAILED,
@@ -20,7 +21,6 @@ from tests.platforms.standin import (
     Request,
     StandIn,
 )
-from tests.platforms.world import Wire
 
 KEY_ID = "AKIATESTTESTTEST"
 WORDS = {

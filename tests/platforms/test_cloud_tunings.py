@@ -29,10 +29,10 @@ from finetune.platforms.contract import (
 )
 from finetune.platforms.hosted_models import erase_hosted, host_of_name
 from tests.platforms import bedrock_server, gemini_server
+from tests.platforms.harness import ROWS, SPEC, PlatformHarness, Wire, standalone_harness
 from tests.platforms.sagemaker_server import KEY_ID
 from tests.platforms.standin import KEY, SUCCEEDED
-from tests.platforms.world import ROWS, SPEC, Wire, World, open_before
-from worker.dispatch.at_home import HostedRun
+from worker.dispatch.local_evaluation import HostedRun
 from worker.jobs.states import State
 
 pytestmark = pytest.mark.integration
@@ -46,132 +46,134 @@ def wire(request: Any) -> Wire:
 
 
 @pytest.fixture
-def world(wire: Wire) -> Iterator[World]:
-    yield from open_before(wire)
+def harness(wire: Wire) -> Iterator[PlatformHarness]:
+    yield from standalone_harness(wire)
 
 
 @pytest.fixture
-def gemini() -> Iterator[World]:
-    yield from open_before(WIRES["gemini"])
+def gemini() -> Iterator[PlatformHarness]:
+    yield from standalone_harness(WIRES["gemini"])
 
 
 @pytest.fixture
-def bedrock() -> Iterator[World]:
-    yield from open_before(WIRES["bedrock"])
+def bedrock() -> Iterator[PlatformHarness]:
+    yield from standalone_harness(WIRES["bedrock"])
 
 
-def submission(world: World, budget_usd: float | None = 50.0, **recipe: Any) -> Submission:
-    """The rows of the world as the platform's files."""
+def submission(harness: PlatformHarness, budget_usd: float | None = 50.0, **recipe: Any) -> Submission:
+    """The harness's rows as the platform's files."""
     spec = {**SPEC, "epochs": 3, **recipe}
-    files = world.wire.platform.training_files(ROWS, spec)
-    return Submission(TAG, world.wire.machine, 3600.0, files, recipe=spec, budget_usd=budget_usd)
+    files = harness.wire.platform.training_files(ROWS, spec)
+    return Submission(TAG, harness.wire.machine, 3600.0, files, recipe=spec, budget_usd=budget_usd)
 
 
-def standin(world: World) -> Any:
+def standin(harness: PlatformHarness) -> Any:
     """The platform's side, with its files, models and questions."""
-    return world.standin
+    return harness.standin
 
 
-def tuned(world: World) -> Any:
+def tuned(harness: PlatformHarness) -> Any:
     """A job that was tuned, measured and closed."""
-    job = world.submit()
-    world.step(1.0)
-    (theirs,) = world.standin.jobs.values()
-    world.advance(theirs, "start")
-    world.step(35.0)
-    world.advance(theirs, "finish")
+    job = harness.submit()
+    harness.step(1.0)
+    (theirs,) = harness.standin.jobs.values()
+    harness.advance(theirs, "start")
+    harness.step(35.0)
+    harness.advance(theirs, "finish")
     for _ in range(8):
-        world.step(20.0)
-    return world.ledger.job(job)
+        harness.step(20.0)
+    return harness.ledger.job(job)
 
 
-def test_held_out_tickets_are_in_no_file_and_an_upload_is_repeatable(world: World) -> None:
+def test_held_out_tickets_are_in_no_file_and_an_upload_is_repeatable(harness: PlatformHarness) -> None:
     """Rows to train on go up, at Google also those to choose on; no test row does, and a second upload replaces the first."""
     for _ in range(2):
-        world.adapter.upload(submission(world))
-    files = standin(world).files
+        harness.adapter.upload(submission(harness))
+    files = standin(harness).files
     assert all(TAG in name for name in files)
     text = "".join(file["data"].decode() for file in files.values())
     cut = split(ROWS, 7)
     there = {n for n, row in enumerate(ROWS.rows) if json.dumps(row.text)[1:-1] in text}
     wanted = {*cut.train, *cut.dev} if len(files) == 2 else {*cut.train}
-    assert (there, world.standin.violations) == (wanted, [])
+    assert (there, harness.standin.violations) == (wanted, [])
 
 
-def test_a_budget_that_does_not_pay_is_refused_before_anything_leaves(world: World) -> None:
+def test_a_budget_that_does_not_pay_is_refused_before_anything_leaves(harness: PlatformHarness) -> None:
     """By the bytes of the rows, rather too dear than too cheap."""
     with pytest.raises(NotMade, match="fewer epochs"):
-        world.adapter.upload(submission(world, budget_usd=0.005, epochs=5))
-    assert standin(world).files == {}
+        harness.adapter.upload(submission(harness, budget_usd=0.005, epochs=5))
+    assert standin(harness).files == {}
 
 
-def test_a_tuned_model_is_billed_answers_and_is_erased_where_it_is(world: World) -> None:
+def test_a_tuned_model_is_billed_answers_and_is_erased_where_it_is(harness: PlatformHarness) -> None:
     """Its name stands in the report with what it costs; its files go at the end, the model when somebody asks for that."""
-    row, adapter = tuned(world), standin(world)
+    row, adapter = tuned(harness), standin(harness)
     assert row.state is State.SUCCEEDED, row.error
     assert not [name for name in adapter.files if TAG in name or "tw-" in name]
     model = (row.report or {})["hosted_model"]
     assert list(adapter.models) == [model]
     notes = " ".join((row.report or {})["notes"])
     assert "erase-model" in notes
-    assert world.wire.platform.upkeep in notes
+    assert harness.wire.platform.upkeep in notes
     assert 0 < row.spent_usd < 0.1
-    host: Any = world.adapter
-    endpoint = host.endpoint(world.wire.machine, model)
+    host: Any = harness.adapter
+    endpoint = host.endpoint(harness.wire.machine, model)
     assert KEY not in repr(endpoint)
     answer = endpoint.ask()(ROWS.rows[0].text)
     assert (answer.text in ("a", "b"), answer.tokens_in, answer.tokens_out) == (True, 4, 3)
     assert endpoint.ask_once(ROWS.rows[1].text) in ("a", "b")
-    assert erase_hosted(host, model, world_sleep(world)) == []
+    assert erase_hosted(host, model, harness_sleep(harness)) == []
     assert adapter.models == {}
     assert host.erase_model(model) == []
     with pytest.raises(EndpointFailure, match="erased there"):
         endpoint.ask_once("Is anybody there?")
-    assert world.problems == []
-    assert world.standin.violations == []
+    assert harness.problems == []
+    assert harness.standin.violations == []
 
 
-def world_sleep(world: World) -> Any:
+def harness_sleep(harness: PlatformHarness) -> Any:
     """Waiting moves the test's clock."""
 
     def sleep(seconds: float) -> None:
-        world.clock[0] += seconds
+        harness.clock[0] += seconds
 
     return sleep
 
 
-def test_a_model_that_nobody_waits_for_any_more_is_deleted(world: World) -> None:
+def test_a_model_that_nobody_waits_for_any_more_is_deleted(harness: PlatformHarness) -> None:
     """It was ready just before the cancel came in."""
-    job = world.submit()
-    world.step(1.0)
-    (theirs,) = world.standin.jobs.values()
-    world.advance(theirs, "start")
-    world.step(35.0)
-    world.ledger.request_cancel(job, "U1", "enough")
-    world.standin.end(theirs, SUCCEEDED)
+    job = harness.submit()
+    harness.step(1.0)
+    (theirs,) = harness.standin.jobs.values()
+    harness.advance(theirs, "start")
+    harness.step(35.0)
+    harness.ledger.request_cancel(job, "U1", "enough")
+    harness.standin.end(theirs, SUCCEEDED)
     for _ in range(12):
-        world.step(20.0)
-    assert world.ledger.job(job).state is State.CANCELLED
-    assert (standin(world).models, standin(world).files) == ({}, {})
+        harness.step(20.0)
+    assert harness.ledger.job(job).state is State.CANCELLED
+    assert (standin(harness).models, standin(harness).files) == ({}, {})
 
 
-def test_the_form_shows_the_price_with_its_day_and_what_it_costs_afterwards(world: World) -> None:
+def test_the_form_shows_the_price_with_its_day_and_what_it_costs_afterwards(harness: PlatformHarness) -> None:
     """Before launch: dollars by the token, what leaves the house, what an idle model costs."""
-    place = PlaceOffer(world.wire.platform, world.adapter.offers()[0])
+    place = PlaceOffer(harness.wire.platform, harness.adapter.offers()[0])
     text = machine_text(place, RunEstimate(ModelSize(1e6, "catalog"), tokens=2_000_000.0))
     assert "price of 2026-11-29" in text
     assert "Held-out tickets are not uploaded" in text
-    assert world.wire.platform.upkeep in text
+    assert harness.wire.platform.upkeep in text
 
 
-def test_doctor_asks_for_a_job_and_reads_the_place_of_the_rows(world: World, tmp_path: Any) -> None:
+def test_doctor_asks_for_a_job_and_reads_the_place_of_the_rows(
+    harness: PlatformHarness, tmp_path: Any
+) -> None:
     """With read-only calls; a key that is refused is told as that, and none of it is shown."""
-    values = world.wire.values(world.standin, "")
+    values = harness.wire.values(harness.standin, "")
     settings = load_settings({"TRAINWISE_HOME": str(tmp_path), **values})
-    finding = next(one for one in platforms(settings) if one.name == world.wire.platform.label)
-    assert (str(finding.level), world.wire.machine in finding.detail) == ("ok", True), finding
-    world.standin.is_key_good = False
-    finding = next(one for one in platforms(settings) if one.name == world.wire.platform.label)
+    finding = next(one for one in platforms(settings) if one.name == harness.wire.platform.label)
+    assert (str(finding.level), harness.wire.machine in finding.detail) == ("ok", True), finding
+    harness.standin.is_key_good = False
+    finding = next(one for one in platforms(settings) if one.name == harness.wire.platform.label)
     assert "refuse" in finding.detail
     assert KEY not in finding.detail
 
@@ -191,7 +193,7 @@ def test_a_model_s_platform_is_known_by_its_name() -> None:
     assert host_of_name("ft:x", PLATFORMS.values(), {}) is None
 
 
-def test_what_google_keeps_is_named(gemini: World) -> None:
+def test_what_google_keeps_is_named(gemini: PlatformHarness) -> None:
     """The job's record with sample rows, and a bucket whose soft delete keeps what was deleted."""
     standin(gemini).soft_delete_s = 604_800
     notes = " ".join((tuned(gemini).report or {})["notes"])
@@ -199,7 +201,7 @@ def test_what_google_keeps_is_named(gemini: World) -> None:
     assert "recoverable for 7 days" in notes
 
 
-def test_a_base_that_refuses_a_thinking_budget_is_asked_without_one(gemini: World) -> None:
+def test_a_base_that_refuses_a_thinking_budget_is_asked_without_one(gemini: PlatformHarness) -> None:
     """The refusal names it; it is left out from then on."""
     model = (tuned(gemini).report or {})["hosted_model"]
     host: Any = gemini.adapter
@@ -210,7 +212,7 @@ def test_a_base_that_refuses_a_thinking_budget_is_asked_without_one(gemini: Worl
     assert gemini.standin.requests - before == 4  # a token, a refusal, two answers
 
 
-def test_an_endpoint_of_somebody_else_is_left_alone(gemini: World) -> None:
+def test_an_endpoint_of_somebody_else_is_left_alone(gemini: PlatformHarness) -> None:
     """A name that was typed wrong erases nothing of what answers in the project besides."""
     name = "projects/northwind/locations/us-central1/endpoints/77"
     standin(gemini).resources[name] = {"deployedModels": [{"id": "1", "model": "projects/x/models/1"}]}
@@ -221,7 +223,7 @@ def test_an_endpoint_of_somebody_else_is_left_alone(gemini: World) -> None:
     assert host.erase_model(name[:-1]) == []
 
 
-def test_questions_get_what_all_attempts_leave_of_the_budget(gemini: World) -> None:
+def test_questions_get_what_all_attempts_leave_of_the_budget(gemini: PlatformHarness) -> None:
     """An earlier attempt that was lost has cost too; a tenth is there in any case."""
     host: Any = gemini.adapter
     place = host.endpoint(gemini.wire.machine, "projects/x"), "gemini", gemini.wire.machine
@@ -263,8 +265,8 @@ def test_bedrock_s_jobs_and_files_stand_before_moto() -> None:
             adapter.upload(order)
         assert adapter.create(order) == TAG
         assert adapter.create(order) == TAG
-        (sighting,) = adapter.find(TAG)
-        assert sighting.remote_id == TAG
+        (status,) = adapter.find(TAG)
+        assert status.remote_id == TAG
         assert [one.remote_id for one in adapter.find("tw-abcdef-")] == [TAG]
         reference = Reference(TAG, TAG)
         adapter.cancel(reference)
@@ -280,8 +282,8 @@ def test_bedrock_s_jobs_and_files_stand_before_moto() -> None:
         assert adapter.look(Reference(TAG, "nobody-1")).stage == "gone"
 
 
-def test_a_deployment_that_takes_its_time_is_waited_for(bedrock: World) -> None:
-    """NoAnswer while AWS is at it, so that the desk comes again; then the model's ARN and the losses of AWS's table."""
+def test_a_deployment_that_takes_its_time_is_waited_for(bedrock: PlatformHarness) -> None:
+    """NoAnswer while AWS is at it, so that the controller comes again; then the model's ARN and the losses of AWS's table."""
     adapter, server = bedrock.adapter, bedrock.standin
     adapter.upload(submission(bedrock))
     job = adapter.create(submission(bedrock))

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from tests.platforms.harness import Wire, open_harness
 from tests.platforms.standin import CANCELLED, FAILED, TIMED_OUT, StandIn
 from tests.platforms.trial import crash_in_create
 from tests.platforms.wires import WIRES, waits_of_clients
-from tests.platforms.world import Wire, open_world
 from worker.errors import WorkerError
 
 pytestmark = pytest.mark.integration
@@ -23,7 +23,7 @@ LAGS = st.sampled_from([0.0, 40.0])
 
 
 class ContractMachine(RuleBasedStateMachine):
-    """Rules are what may befall a platform, a controller or a person; `settle` then lets everything end."""
+    """Each rule is a fault or an action of a platform, a controller or a person; `finish_all` then ends every job."""
 
     wire: Wire
     standin: StandIn
@@ -32,20 +32,20 @@ class ContractMachine(RuleBasedStateMachine):
     @initialize(faults=st.lists(CREATE_FAULTS, max_size=3), lag_s=LAGS)
     def open(self, faults: list[str], lag_s: float) -> None:
         """A fresh installation with one job, before a platform in trouble."""
-        self.world = open_world(self.wire, self.standin, self.clock)
+        self.harness = open_harness(self.wire, self.standin, self.clock)
         self.standin.create_faults += faults
         self.standin.lag_s = lag_s
-        self.world.submit()
+        self.harness.submit()
 
-    @rule(seconds=st.sampled_from([1.0, 5.0, 20.0, 95.0]), desk=st.integers(0, 1))
-    def time_passes(self, seconds: float, desk: int) -> None:
-        self.world.step(seconds, desk)
+    @rule(seconds=st.sampled_from([1.0, 5.0, 20.0, 95.0]), controller=st.integers(0, 1))
+    def time_passes(self, seconds: float, controller: int) -> None:
+        self.harness.step(seconds, controller)
 
     @rule(fault=CREATE_FAULTS)
     def another_job(self, fault: str) -> None:
-        if len(self.world.jobs) < 3:
+        if len(self.harness.jobs) < 3:
             self.standin.create_faults.append(fault)
-            self.world.submit()
+            self.harness.submit()
 
     @rule(fault=st.sampled_from(["503", "html", "cut"]))
     def read_fails(self, fault: str) -> None:
@@ -54,19 +54,19 @@ class ContractMachine(RuleBasedStateMachine):
     @rule(in_create=st.booleans())
     def controller_dies(self, in_create: bool) -> None:
         if in_create:
-            crash_in_create(self.world.adapter)
-        self.world.desks[0] = self.world.open_desk()
+            crash_in_create(self.harness.adapter)
+        self.harness.controllers[0] = self.harness.open_controller()
 
     @rule()
     def second_controller(self) -> None:
-        if len(self.world.desks) == 1:
-            self.world.desks.append(self.world.open_desk())
+        if len(self.harness.controllers) == 1:
+            self.harness.controllers.append(self.harness.open_controller())
 
     @rule(number=st.integers(0, 2))
     def person_cancels(self, number: int) -> None:
-        job = self.world.jobs[number % len(self.world.jobs)]
+        job = self.harness.jobs[number % len(self.harness.jobs)]
         try:
-            self.world.ledger.request_cancel(job, "U1", "test")
+            self.harness.ledger.request_cancel(job, "U1", "test")
         except WorkerError:
             return  # it has ended, or its report is being written
 
@@ -79,11 +79,11 @@ class ContractMachine(RuleBasedStateMachine):
     def platform_acts(self, how: str, number: int) -> None:
         jobs = list(self.standin.jobs.values())
         if jobs:
-            self.world.advance(jobs[number % len(jobs)], how)
+            self.harness.advance(jobs[number % len(jobs)], how)
 
     @rule(what=st.sampled_from(["event", "result", "file"]))
     def a_stranger_writes_in_the_bucket(self, what: str) -> None:
-        self.world.forge(what)
+        self.harness.forge(what)
 
     @rule(lag_s=LAGS)
     def listing_lags(self, lag_s: float) -> None:
@@ -95,27 +95,27 @@ class ContractMachine(RuleBasedStateMachine):
 
     @rule(skew=st.sampled_from([-86400.0, 0.0, 86400.0]))
     def wall_clock_jumps(self, skew: float) -> None:
-        self.world.wall_skew = skew
+        self.harness.wall_skew = skew
 
     @rule()
     def cancel_takes_at_once(self) -> None:
         self.standin.on_cancel = lambda job: self.standin.end(job, CANCELLED)
 
     @invariant()
-    def the_desk_acts(self) -> None:
-        """Whatever befell, the desk has its turn."""
-        if hasattr(self, "world"):
-            self.world.step(2.0)
+    def the_controller_steps(self) -> None:
+        """One controller steps after each fault."""
+        if hasattr(self, "harness"):
+            self.harness.step(2.0)
 
     def teardown(self) -> None:
-        if not hasattr(self, "world"):
+        if not hasattr(self, "harness"):
             return
         try:
-            self.world.settle()
-            assert self.world.problems == []
+            self.harness.finish_all()
+            assert self.harness.problems == []
         finally:
             self.standin.on_cancel = lambda job: None
-            self.world.close()
+            self.harness.close()
 
 
 @pytest.fixture(params=list(WIRES))
@@ -138,7 +138,7 @@ def standin(wire: Wire, clock: list[float], monkeypatch: pytest.MonkeyPatch) -> 
     server.close()
 
 
-def test_no_fault_doubles_loses_or_leaves_a_job(wire: Wire, standin: StandIn, clock: list[float]) -> None:
+def test_no_fault_duplicates_loses_or_leaves_a_job(wire: Wire, standin: StandIn, clock: list[float]) -> None:
     """0 doubled, 0 lost, 0 left billed, 0 left uploaded in 40 runs of 20 rules; 400 by hand (benchmarks/platforms.py)."""
     shape = {"wire": wire, "standin": standin, "clock": clock}
     machine = type("Machine", (ContractMachine,), shape)

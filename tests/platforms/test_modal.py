@@ -9,10 +9,10 @@ import pytest
 
 from finetune.platforms.contract import Adapter, NoAnswer, NotMade, Reference, Stage, Submission
 from finetune.platforms.runs import LIFE
+from tests.platforms.harness import PlatformHarness, RunKey, open_harness
 from tests.platforms.modal_server import GPU, WIRE, ModalServer
 from tests.platforms.standin import CANCELLED, SUCCEEDED
 from tests.platforms.wires import waits_of_clients
-from tests.platforms.world import RunKey, World, open_world
 
 pytestmark = pytest.mark.integration
 TAG = "tw-abcdef-x-1"
@@ -28,23 +28,23 @@ def server() -> Iterator[ModalServer]:
 
 
 @pytest.fixture
-def world(server: ModalServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def harness(server: ModalServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[PlatformHarness]:
     for target, value in waits_of_clients("modal").items():
         monkeypatch.setattr(target, value)
-    here = open_world(WIRE, server, [0.0])
+    here = open_harness(WIRE, server, [0.0])
     yield here
     assert server.violations == []
     here.close()
 
 
 @pytest.fixture
-def adapter(world: World, server: ModalServer) -> Adapter:
+def adapter(harness: PlatformHarness, server: ModalServer) -> Adapter:
     """Patient, as this computer may be busy."""
-    return connect(server, world, 10.0)
+    return connect(server, harness, 10.0)
 
 
-def connect(server: ModalServer, world: World, timeout_s: float, **more: str) -> Adapter:
-    values = {**WIRE.values(server, f"{world.home}/runs"), "timeout_s": str(timeout_s), **more}
+def connect(server: ModalServer, harness: PlatformHarness, timeout_s: float, **more: str) -> Adapter:
+    values = {**WIRE.values(server, f"{harness.home}/runs"), "timeout_s": str(timeout_s), **more}
     return WIRE.platform.connect(values)
 
 
@@ -52,16 +52,16 @@ def submission(machine: str = GPU) -> Submission:
     return Submission(TAG, machine, 600.0, {}, "key", run_key=SECRET)
 
 
-def test_a_create_without_a_machine_does_not_hold_up_the_desk(
-    adapter: Adapter, server: ModalServer, world: World
+def test_a_create_without_a_machine_does_not_block_the_controller(
+    adapter: Adapter, server: ModalServer, harness: PlatformHarness
 ) -> None:
     """Modal's client waits up to 21 minutes for one; until then the sandbox is there under its tag."""
     server.has_capacity = False
     with pytest.raises(NoAnswer):
-        connect(server, world, 1.0).create(submission())
-    (sighting,) = adapter.find(TAG)
-    assert sighting.stage is Stage.RUNNING
-    server.start(server.jobs[sighting.remote_id])  # and the client that waits is let go
+        connect(server, harness, 1.0).create(submission())
+    (status,) = adapter.find(TAG)
+    assert status.stage is Stage.RUNNING
+    server.start(server.jobs[status.remote_id])  # and the client that waits is let go
 
 
 @pytest.mark.parametrize("machine", [GPU, "cpu"])
@@ -92,16 +92,16 @@ def test_an_end_that_the_client_does_not_know_is_no_end(adapter: Adapter, server
     """It shows such a status as exit code 0; while Modal lists the sandbox, it runs."""
     number = adapter.create(submission())
     server.jobs[number].odd_word = "SOMETHING_NEW"
-    sighting = adapter.look(Reference(TAG, number))
-    assert (sighting.stage, "lists it as running" in sighting.note) == (Stage.RUNNING, True)
+    status = adapter.look(Reference(TAG, number))
+    assert (status.stage, "lists it as running" in status.note) == (Stage.RUNNING, True)
 
 
-def test_seconds_are_those_of_the_container_s_own_clock(adapter: Adapter, world: World) -> None:
+def test_seconds_are_those_of_the_container_s_own_clock(adapter: Adapter, harness: PlatformHarness) -> None:
     """Modal shows no times: the container's signs of life say since when it runs, with its proof."""
     number, key = adapter.create(submission()), RunKey(TAG, SECRET)
-    world.runs.sign(key, LIFE, {"at": 5_400.0, "since": 1_800.0})
+    harness.runs.sign(key, LIFE, {"at": 5_400.0, "since": 1_800.0})
     assert adapter.look(Reference(TAG, number, 0, SECRET)).ran_s == 3_600.0
-    world.runs.sign(RunKey(TAG, "t" * 40), LIFE, {"at": 99_000.0, "since": 0.0})
+    harness.runs.sign(RunKey(TAG, "t" * 40), LIFE, {"at": 99_000.0, "since": 0.0})
     assert adapter.look(Reference(TAG, number, 0, SECRET)).ran_s is None
 
 
@@ -117,15 +117,17 @@ def test_the_bill_is_the_workspace_s_report_once_it_names_the_sandbox(
     assert (bill.usd, bill.is_final) == (1.25, True)
 
 
-def test_a_secret_that_modal_does_not_have_is_named(server: ModalServer, world: World) -> None:
+def test_a_secret_that_modal_does_not_have_is_named(server: ModalServer, harness: PlatformHarness) -> None:
     """Nothing was made, and the person knows which name to correct."""
     with pytest.raises(NotMade, match="no such secret"):
-        connect(server, world, 10.0, TRAINWISE_MODAL_BUCKET_SECRET="nobody").create(submission())
+        connect(server, harness, 10.0, TRAINWISE_MODAL_BUCKET_SECRET="nobody").create(submission())
     assert server.jobs == {}
 
 
-def test_a_look_at_an_account_where_nothing_ran_makes_nothing(server: ModalServer, world: World) -> None:
+def test_a_look_at_an_account_where_nothing_ran_makes_nothing(
+    server: ModalServer, harness: PlatformHarness
+) -> None:
     """`trainwise doctor` only reads: the app is made by the first create."""
     server.has_app = False
-    assert connect(server, world, 10.0).find("tw-doctor-nobody-0") == []
+    assert connect(server, harness, 10.0).find("tw-doctor-nobody-0") == []
     assert server.has_app is False

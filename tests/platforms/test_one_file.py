@@ -1,4 +1,4 @@
-"""A platform is one file and its stand-in: dropped in, settings, doctor and desk know it, and it keeps the contract."""
+"""A platform is one file and its stand-in: settings, doctor and controller know it, and it keeps the contract."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from contextlib import contextmanager
 
 from finetune.platforms.answers import refusal
 from finetune.platforms.container import ContainerPlatform, matches, stage_of
-from finetune.platforms.contract import Bill, NoAnswer, NotMade, Offer, Platform, Sighting, Stage, Variable
+from finetune.platforms.contract import Bill, NoAnswer, NotMade, Offer, Platform, RemoteStatus, Stage, Variable
 from finetune.platforms.runs import RunStore
 
 WORDS = {"waiting": Stage.WAITING, "running": Stage.RUNNING, "succeeded": Stage.SUCCEEDED, "failed": Stage.FAILED}
@@ -47,9 +47,9 @@ class Machines:
         except (httpx.HTTPError, ValueError) as error:
             raise NoAnswer("Acme did not answer.") from error
 
-    def sighting(self, job):
+    def status(self, job):
         stage, note = stage_of(job["stage"], WORDS)
-        return Sighting(job["id"], stage, job["stage"], job["tag"], job["ran_s"], note)
+        return RemoteStatus(job["id"], stage, job["stage"], job["tag"], job["ran_s"], note)
 
     def offers(self):
         return [Offer("anvil", "Anvil", 3.6, "today", memory_gib=64.0)]
@@ -60,13 +60,13 @@ class Machines:
 
     def find(self, tag):
         jobs = self.call("GET", "/jobs")["jobs"]
-        return [self.sighting(job) for job in jobs if matches(job["tag"], tag)]
+        return [self.status(job) for job in jobs if matches(job["tag"], tag)]
 
     def look(self, remote_id):
         try:
-            return self.sighting(self.call("GET", f"/jobs/{remote_id}"))
+            return self.status(self.call("GET", f"/jobs/{remote_id}"))
         except Missing:
-            return Sighting(remote_id, Stage.GONE)
+            return RemoteStatus(remote_id, Stage.GONE)
 
     def cancel(self, remote_id):
         try:
@@ -108,7 +108,7 @@ import re
 
 from finetune.platforms import PLATFORMS
 from tests.platforms.standin import KEY, Answer, StandIn
-from tests.platforms.world import Wire
+from tests.platforms.harness import Wire
 
 
 class AcmeServer(StandIn):

@@ -24,10 +24,10 @@ from finetune.platforms.machine_prices import token_prices_of
 from finetune.platforms.openai import MODELS, Tunings
 from finetune.platforms.openai_jobs import LABEL, URL
 from finetune.platforms.token_prices import PriceList, TokenPrice
+from tests.platforms.harness import ROWS, SPEC, PlatformHarness, standalone_harness
 from tests.platforms.openai_server import BASE, WIRE, OpenAiServer, settings_for
 from tests.platforms.standin import CANCELLED, KEY, SUCCEEDED, Answer
-from tests.platforms.world import ROWS, SPEC, World, open_before
-from worker.dispatch.at_home import HostedRun, MeasuringFailure
+from worker.dispatch.local_evaluation import HostedRun, MeasuringFailure
 from worker.jobs.states import State
 from worker.ledger.remotes import remotes_of
 
@@ -36,45 +36,45 @@ TAG = "tw-abcdef-x-1"
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    yield from open_before(WIRE)
+def harness() -> Iterator[PlatformHarness]:
+    yield from standalone_harness(WIRE)
 
 
-def server_of(world: World) -> OpenAiServer:
+def server_of(harness: PlatformHarness) -> OpenAiServer:
     """The stand-in with its own fields."""
-    assert isinstance(world.standin, OpenAiServer)
-    return world.standin
+    assert isinstance(harness.standin, OpenAiServer)
+    return harness.standin
 
 
 def submission(budget_usd: float | None = 50.0, **recipe: Any) -> Submission:
-    """The rows of the world as chat files."""
+    """The harness's rows as chat files."""
     spec = {**SPEC, "epochs": 3, **recipe}
     return Submission(TAG, BASE, 3600.0, chat_files(ROWS, spec), recipe=spec, budget_usd=budget_usd)
 
 
-def tunings(world: World, url: str, today: str) -> Tunings:
+def tunings(harness: PlatformHarness, url: str, today: str) -> Tunings:
     """The adapter with another address in its name and another day."""
-    adapter: Any = world.adapter
+    adapter: Any = harness.adapter
     prices = PriceList(LABEL, MODELS, {BASE: TokenPrice(1.5, 0.2, 0.8)}, "2026-11-29")
     return Tunings(adapter._client, prices, (url, KEY), lambda: date.fromisoformat(today))
 
 
-def trained_job(world: World) -> tuple[str, Any]:
+def trained_job(harness: PlatformHarness) -> tuple[str, Any]:
     """A job that is being tuned, and the platform's side of it."""
-    job = world.submit()
-    world.step(1.0)
-    (theirs,) = world.standin.jobs.values()
-    world.advance(theirs, "start")
-    world.step(35.0)
+    job = harness.submit()
+    harness.step(1.0)
+    (theirs,) = harness.standin.jobs.values()
+    harness.advance(theirs, "start")
+    harness.step(35.0)
     return job, theirs
 
 
-def test_held_out_tickets_are_in_no_file_and_the_cut_is_the_evaluation_s(world: World) -> None:
+def test_held_out_tickets_are_in_no_file_and_the_cut_is_the_evaluation_s(harness: PlatformHarness) -> None:
     """The rows to train and choose on go up, redacted as the dataset is, with an expiry; no test row does."""
     from finetune.data.split import split
 
-    world.adapter.upload(submission())
-    text = "".join(file["data"].decode() for file in server_of(world).files.values())
+    harness.adapter.upload(submission())
+    text = "".join(file["data"].decode() for file in server_of(harness).files.values())
     cut = split(ROWS, 7)
     test = set(cut.test)
     assert test
@@ -82,26 +82,26 @@ def test_held_out_tickets_are_in_no_file_and_the_cut_is_the_evaluation_s(world: 
         *cut.train,
         *cut.dev,
     }
-    assert world.standin.violations == []
+    assert harness.standin.violations == []
 
 
-def test_an_upload_that_is_repeated_leaves_one_file_of_each_name(world: World) -> None:
+def test_an_upload_that_is_repeated_leaves_one_file_of_each_name(harness: PlatformHarness) -> None:
     """Its answer may have been lost."""
-    server_of(world).read_faults += ["", "cut"]
+    server_of(harness).read_faults += ["", "cut"]
     with pytest.raises(PlatformError):
-        world.adapter.upload(submission())
+        harness.adapter.upload(submission())
     for _ in range(2):
-        world.adapter.upload(submission())
-    names = [file["filename"] for file in server_of(world).files.values()]
+        harness.adapter.upload(submission())
+    names = [file["filename"] for file in server_of(harness).files.values()]
     assert sorted(names) == [f"{TAG}-dev.jsonl", f"{TAG}-train.jsonl"]
 
 
-def test_every_file_of_a_name_is_erased(world: World) -> None:
+def test_every_file_of_a_name_is_erased(harness: PlatformHarness) -> None:
     """An upload that was repeated before the first was listed has left two."""
-    world.adapter.upload(submission())
-    files = server_of(world).files
+    harness.adapter.upload(submission())
+    files = server_of(harness).files
     files |= {f"{number}-again": dict(file) for number, file in list(files.items())}
-    assert world.adapter.erase(Reference(TAG, "")) == []
+    assert harness.adapter.erase(Reference(TAG, "")) == []
     assert files == {}
 
 
@@ -113,55 +113,61 @@ def test_every_script_is_priced_rather_too_dear(text: str, least: float) -> None
     assert tokens_of(text.encode(), 1) >= least
 
 
-def test_a_budget_that_does_not_pay_for_it_is_refused_before_anything_leaves(world: World) -> None:
+def test_a_budget_that_does_not_pay_for_it_is_refused_before_anything_leaves(
+    harness: PlatformHarness,
+) -> None:
     """By the bytes of the rows, rather too dear than too cheap."""
     with pytest.raises(NotMade, match="fewer epochs"):
-        world.adapter.upload(submission(budget_usd=0.01, epochs=100))
-    assert server_of(world).files == {}
+        harness.adapter.upload(submission(budget_usd=0.01, epochs=100))
+    assert server_of(harness).files == {}
 
 
-def test_the_loss_is_shown_and_the_report_is_made_at_home(world: World) -> None:
+def test_the_loss_is_shown_and_the_report_is_made_at_home(harness: PlatformHarness) -> None:
     """Steps with loss on the card; then the model's name, the bill from trained tokens, no file left, the model kept."""
-    job, theirs = trained_job(world)
-    assert world.ledger.job(job).progress["loss"] == pytest.approx(2.0 / 3, abs=1e-3)
-    assert "epochs" in str(job_card(replace(world.ledger.job(job), spec={**SPEC, "epochs": 3}), world.wall()))
-    world.advance(theirs, "finish")
+    job, theirs = trained_job(harness)
+    assert harness.ledger.job(job).progress["loss"] == pytest.approx(2.0 / 3, abs=1e-3)
+    assert "epochs" in str(
+        job_card(replace(harness.ledger.job(job), spec={**SPEC, "epochs": 3}), harness.wall())
+    )
+    harness.advance(theirs, "finish")
     for _ in range(4):
-        world.step(20.0)
-    row = world.ledger.job(job)
+        harness.step(20.0)
+    row = harness.ledger.job(job)
     assert row.state is State.SUCCEEDED
     model = (row.report or {})["hosted_model"]
-    assert list(server_of(world).models) == [model]
+    assert list(server_of(harness).models) == [model]
     assert any("erase-model" in note for note in (row.report or {})["notes"])
     assert row.spent_usd == pytest.approx(theirs.body["tokens"] / 1e6 * 1.5)
-    assert server_of(world).files == {}
-    adapter: Any = world.adapter
+    assert server_of(harness).files == {}
+    adapter: Any = harness.adapter
     assert (adapter.erase_model(model), adapter.erase_model(model)) == ([], [])
-    assert server_of(world).models == {}
+    assert server_of(harness).models == {}
 
 
-def test_what_a_cancelled_job_trained_is_billed_by_its_steps_and_its_model_goes(world: World) -> None:
+def test_what_a_cancelled_job_trained_is_billed_by_its_steps_and_its_model_goes(
+    harness: PlatformHarness,
+) -> None:
     """The platform tells no count of a cancelled job; a model that nobody waits for any more is deleted."""
-    job, theirs = trained_job(world)
-    world.ledger.request_cancel(job, "U1", "enough")
-    world.standin.end(theirs, SUCCEEDED)  # it was ready just before the cancel came in
+    job, theirs = trained_job(harness)
+    harness.ledger.request_cancel(job, "U1", "enough")
+    harness.standin.end(theirs, SUCCEEDED)  # it was ready just before the cancel came in
     for _ in range(4):
-        world.step(20.0)
-    assert world.ledger.job(job).state is State.CANCELLED
-    assert (server_of(world).models, server_of(world).files) == ({}, {})
+        harness.step(20.0)
+    assert harness.ledger.job(job).state is State.CANCELLED
+    assert (server_of(harness).models, server_of(harness).files) == ({}, {})
     other, theirs = "", None
-    other = world.submit()
-    world.step(1.0)
-    theirs = list(world.standin.jobs.values())[-1]
-    world.advance(theirs, "start")
-    world.step(150.0)
-    world.standin.end(theirs, CANCELLED)
-    bill = world.adapter.bill(Reference(remotes_of(world.ledger.engine, other)[0].tag, theirs.id))
+    other = harness.submit()
+    harness.step(1.0)
+    theirs = list(harness.standin.jobs.values())[-1]
+    harness.advance(theirs, "start")
+    harness.step(150.0)
+    harness.standin.end(theirs, CANCELLED)
+    bill = harness.adapter.bill(Reference(remotes_of(harness.ledger.engine, other)[0].tag, theirs.id))
     assert bill is not None
     assert (bill.is_final, bill.usd > 0, "estimated: 50%" in bill.basis) == (True, True, True)
 
 
-def test_a_model_that_cannot_be_measured_is_kept_and_named(world: World) -> None:
+def test_a_model_that_cannot_be_measured_is_kept_and_named(harness: PlatformHarness) -> None:
     """It has been paid for, as have the questions that it answered before."""
 
     def fail(run: HostedRun, should_stop: Callable[[], bool]) -> Any:
@@ -169,70 +175,70 @@ def test_a_model_that_cannot_be_measured_is_kept_and_named(world: World) -> None
         (run.folder / SPENT_FILE).write_text(json.dumps({"usd": 0.75}))
         raise MeasuringFailure("scikit-learn is not installed where the bot runs.")
 
-    job, theirs = trained_job(world)
-    world.desks[0].measure = fail
-    world.advance(theirs, "finish")
+    job, theirs = trained_job(harness)
+    harness.controllers[0].measure = fail
+    harness.advance(theirs, "finish")
     for _ in range(8):
-        world.step(20.0)
-    row = world.ledger.job(job)
-    (model,) = server_of(world).models
+        harness.step(20.0)
+    row = harness.ledger.job(job)
+    (model,) = server_of(harness).models
     assert row.state is State.FAILED
     assert model in (row.error or "")
     assert "stays at OpenAI" in (row.error or "")
     assert f"erase-model {model}" in (row.error or "")
     assert row.spent_usd == pytest.approx(theirs.body["tokens"] / 1e6 * 1.5 + 0.75)
-    assert server_of(world).files == {}
+    assert server_of(harness).files == {}
 
 
-def test_a_status_that_nobody_knows_ends_nothing(world: World) -> None:
+def test_a_status_that_nobody_knows_ends_nothing(harness: PlatformHarness) -> None:
     """`paused` exists in the client and in no type of a status: the job counts as running, and the card says the word."""
-    job, theirs = trained_job(world)
+    job, theirs = trained_job(harness)
     theirs.odd_word = "paused"
     for _ in range(4):
-        world.step(20.0)
-    assert world.ledger.job(job).state is State.RUNNING
-    assert "paused" in str(job_card(world.ledger.job(job), world.wall()))
-    assert world.problems == []
+        harness.step(20.0)
+    assert harness.ledger.job(job).state is State.RUNNING
+    assert "paused" in str(job_card(harness.ledger.job(job), harness.wall()))
+    assert harness.problems == []
 
 
-def test_rows_that_are_erased_before_the_measurement_end_the_job_in_words(world: World) -> None:
+def test_rows_that_are_erased_before_the_measurement_end_the_job_in_words(harness: PlatformHarness) -> None:
     """Somebody asked to be forgotten while the platform tuned: nobody tries for ever, and the model is named."""
 
     def rows(digest: str) -> Any:
         raise DatasetError("These rows were erased.")
 
-    job, theirs = trained_job(world)
-    world.desks[0].packer = replace(world.desks[0].packer, rows=rows)
-    world.advance(theirs, "finish")
-    world.step(20.0)
+    job, theirs = trained_job(harness)
+    harness.controllers[0].packer = replace(harness.controllers[0].packer, rows=rows)
+    harness.advance(theirs, "finish")
+    harness.step(20.0)
     for _ in range(8):
-        world.step(20.0)
-    error = world.ledger.job(job).error or ""
+        harness.step(20.0)
+    error = harness.ledger.job(job).error or ""
     assert ("These rows were erased" in error, "stays at OpenAI" in error) == (True, True)
 
 
-def test_openai_takes_no_new_job_from_its_last_day_on(world: World) -> None:
+def test_openai_takes_no_new_job_from_its_last_day_on(harness: PlatformHarness) -> None:
     """The offer says until when; from that day on offers, create and doctor say so; a gateway follows its own list."""
-    last = tunings(world, URL, "2027-01-05")
+    last = tunings(harness, URL, "2027-01-05")
     assert last.offers()[0].label == f"{BASE} (jobs until 2027-01-06)"
-    over = tunings(world, URL, "2027-01-06")
+    over = tunings(harness, URL, "2027-01-06")
     for call in (over.offers, lambda: over.create(submission())):
         with pytest.raises(NotMade, match="no new fine-tuning jobs since 2027-01-06"):
             call()
-    gateway = tunings(world, "https://gateway.example/v1", "2027-03-01")
+    gateway = tunings(harness, "https://gateway.example/v1", "2027-03-01")
     assert gateway.offers()[0].label == BASE
-    server_of(world).bases[BASE] = "2027-02-01"
+    server_of(harness).bases[BASE] = "2027-02-01"
     with pytest.raises(NotMade, match="since 2027-02-01"):
         gateway.offers()
-    assert world.standin.jobs == {}
+    assert harness.standin.jobs == {}
 
 
 def test_a_job_is_found_by_its_suffix_where_a_gateway_drops_metadata(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    harness: PlatformHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both bear the tag."""
-    world.adapter.upload(submission())
-    number = world.adapter.create(submission())
+    harness.adapter.upload(submission())
+    number = harness.adapter.create(submission())
     show = OpenAiServer.show
 
     def without(self: OpenAiServer, job: Any) -> dict[str, Any]:
@@ -240,14 +246,16 @@ def test_a_job_is_found_by_its_suffix_where_a_gateway_drops_metadata(
 
     monkeypatch.setattr(OpenAiServer, "show", without)
     monkeypatch.setattr(OpenAiServer, "visible_jobs", lambda self: list(self.jobs.values()))
-    assert [one.remote_id for one in world.adapter.find(TAG)] == [number]
-    assert [one.tag for one in world.adapter.find("tw-abcdef-")] == [TAG]
-    assert world.adapter.find("tw-abcdef-x-2") == []
+    assert [one.remote_id for one in harness.adapter.find(TAG)] == [number]
+    assert [one.tag for one in harness.adapter.find("tw-abcdef-")] == [TAG]
+    assert harness.adapter.find("tw-abcdef-x-2") == []
 
 
-def test_a_refusal_says_why_without_the_key(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_says_why_without_the_key(
+    harness: PlatformHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An organisation that is new to fine-tuning gets a 403 with a sentence."""
-    world.adapter.upload(submission())
+    harness.adapter.upload(submission())
     fault = {"message": f"New organizations may not fine-tune ({KEY}).", "type": "x", "code": None}
     answer = OpenAiServer.answer
 
@@ -256,13 +264,13 @@ def test_a_refusal_says_why_without_the_key(world: World, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(OpenAiServer, "answer", refuse)
     with pytest.raises(NotMade, match="New organizations") as refusal:
-        world.adapter.create(submission())
+        harness.adapter.create(submission())
     assert KEY not in str(refusal.value)
 
 
-def test_the_form_shows_the_price_by_tokens_and_what_leaves_the_house(world: World) -> None:
+def test_the_form_shows_the_price_by_tokens_and_what_leaves_the_house(harness: PlatformHarness) -> None:
     """Dollars a million tokens with their date, and that held-out tickets are asked without their answers."""
-    place = PlaceOffer(WIRE.platform, world.adapter.offers()[0])
+    place = PlaceOffer(WIRE.platform, harness.adapter.offers()[0])
     assert label_of(place).endswith("$1.50 a million trained tokens")
     text = machine_text(place, RunEstimate(ModelSize(1e6, "catalog"), tokens=2_000_000.0))
     assert "2,000,000 tokens, $3" in text
@@ -277,18 +285,18 @@ def test_a_price_of_tokens_that_is_no_price_is_refused(text: str) -> None:
         token_prices_of(text, "MODELS")
 
 
-def test_doctor_names_the_models_or_what_stands_in_the_way(world: World, tmp_path: Any) -> None:
+def test_doctor_names_the_models_or_what_stands_in_the_way(harness: PlatformHarness, tmp_path: Any) -> None:
     """With a read-only call; a chat key alone does not mean that tuning is wanted."""
 
     def findings(values: dict[str, str]) -> list[Finding]:
         return platforms(load_settings({"TRAINWISE_HOME": str(tmp_path), **values}))
 
-    values = settings_for(world.standin, "")
+    values = settings_for(harness.standin, "")
     (finding,) = findings(values)
     assert (str(finding.level), BASE in finding.detail) == ("ok", True)
     assert [one.name for one in findings({"OPENAI_API_KEY": KEY})] == ["platforms"]
     (half,) = findings({**values, "TRAINWISE_OPENAI_KEY": ""})
     assert "TRAINWISE_OPENAI_KEY" in half.detail
-    world.standin.is_key_good = False
+    harness.standin.is_key_good = False
     (refusal,) = findings(values)
     assert "refuses the key" in refusal.detail

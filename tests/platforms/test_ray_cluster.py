@@ -1,4 +1,4 @@
-"""A real head and two nodes in namespaces of their own, the real desk, and one kill at a time; marked slow.
+"""A real head and two nodes in namespaces of their own, the real controller, and one kill at a time; marked slow.
 
 Needs Linux with the right to make namespaces (root) and ray beside this Python: pip install -c constraints.txt
 'ray[default,train]'. About two minutes a drill on two busy cores, and 4 GB.

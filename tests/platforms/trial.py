@@ -10,8 +10,8 @@ from typing import Any
 
 from finetune.errors import FinetuneError
 from finetune.platforms.contract import ENDED, Reference, Submission
+from tests.platforms.harness import ROWS, SPEC, Crash, PlatformHarness, Wire, open_harness
 from tests.platforms.standin import CANCELLED, FAILED, TIMED_OUT, StandIn
-from tests.platforms.world import ROWS, SPEC, Crash, Wire, World, open_world
 from worker.errors import WorkerError
 
 CREATE_FAULTS = ("503", "429", "cut", "cut", "silent", "")
@@ -49,47 +49,47 @@ def crash_in_create(adapter: Any) -> None:
     adapter.create = create
 
 
-def our_run(wire: Wire, standin: StandIn, clock: list[float], seed: int) -> World:
-    """The desk through one run of random trouble, settled; `problems` says what broke."""
+def our_run(wire: Wire, standin: StandIn, clock: list[float], seed: int) -> PlatformHarness:
+    """Runs the controller through one seed's faults to the end; `problems` says what broke."""
     dice, trouble = random.Random(seed + 1), draw(seed)
-    world = open_world(wire, standin, clock)
+    harness = open_harness(wire, standin, clock)
     standin.create_faults += trouble.creates
     standin.lag_s = trouble.lag_s
     if trouble.dies_in_create:
-        crash_in_create(world.adapter)
-    world.submit()
+        crash_in_create(harness.adapter)
+    harness.submit()
     for _ in range(STEPS):
-        befall(dice, world, standin)
-        world.step(dice.choice((1.0, 5.0, 20.0, 95.0)), dice.randint(0, 1))
-    world.settle()
+        inject(dice, harness, standin)
+        harness.step(dice.choice((1.0, 5.0, 20.0, 95.0)), dice.randint(0, 1))
+    harness.finish_all()
     standin.on_cancel = lambda job: None
-    return world
+    return harness
 
 
-def befall(dice: random.Random, world: World, standin: StandIn) -> None:
+def inject(dice: random.Random, harness: PlatformHarness, standin: StandIn) -> None:
     """One thing happens, or nothing."""
     what = dice.randrange(12)
     jobs = list(standin.jobs.values())
     if what < 4 and jobs:
-        world.advance(dice.choice(jobs), ("start", "event", "event", "finish")[what])
+        harness.advance(dice.choice(jobs), ("start", "event", "event", "finish")[what])
     elif what == 4 and jobs:
-        world.advance(dice.choice(jobs), dice.choice(ENDINGS + ("dies",) * standin.has_fence))
+        harness.advance(dice.choice(jobs), dice.choice(ENDINGS + ("dies",) * standin.has_fence))
     elif what == 5:
         standin.read_faults.append(dice.choice(READ_FAULTS))
     elif what == 6:
-        world.desks[0] = world.open_desk()
-    elif what == 7 and len(world.desks) == 1:
-        world.desks.append(world.open_desk())
+        harness.controllers[0] = harness.open_controller()
+    elif what == 7 and len(harness.controllers) == 1:
+        harness.controllers.append(harness.open_controller())
     elif what == 8:
         standin.is_key_good = not standin.is_key_good
     elif what == 9:
-        world.wall_skew = dice.choice((-86400.0, 0.0, 86400.0))
-    elif what == 10 and len(world.jobs) < 3:
+        harness.wall_skew = dice.choice((-86400.0, 0.0, 86400.0))
+    elif what == 10 and len(harness.jobs) < 3:
         standin.create_faults.append(dice.choice(CREATE_FAULTS))
-        world.submit()
+        harness.submit()
     elif what == 11 and dice.random() < 0.3:
         try:
-            world.ledger.request_cancel(dice.choice(world.jobs), "U1", "test")
+            harness.ledger.request_cancel(dice.choice(harness.jobs), "U1", "test")
         except WorkerError:
             return  # it has ended, or its report is being written
 
@@ -99,7 +99,7 @@ def plain_run(wire: Wire, standin: StandIn, clock: list[float], seed: int, home:
     trouble = draw(seed)
     standin.reset()
     clock[0] = 1_800_000_000.0
-    world = open_world(wire, standin, clock)
+    harness = open_harness(wire, standin, clock)
     standin.create_faults += trouble.creates
     standin.lag_s = trouble.lag_s
     standin.on_cancel = lambda job: standin.end(job, CANCELLED)
@@ -107,28 +107,28 @@ def plain_run(wire: Wire, standin: StandIn, clock: list[float], seed: int, home:
     chats = wire.platform.training_files(ROWS, SPEC)
     files = chats if is_hosted else {"order": b"x", "data/rows": b"y"}
     tag = f"plain-{seed}-1"
-    secret = world.key.run_secret(tag)
+    secret = harness.key.run_secret(tag)
     submission = Submission(tag, wire.machine, 3600.0, files, "key", SPEC, secret)
     remote_id, starts = "", 2 if trouble.dies_in_create else 1
     for start in range(starts):
         if start == 0 and starts == 2:
-            crash_in_create(world.adapter)
+            crash_in_create(harness.adapter)
         try:
-            remote_id = plain_create(world.adapter, submission)
+            remote_id = plain_create(harness.adapter, submission)
         except Crash:
             continue
-    is_lost = not remote_id or not plain_watch(world, remote_id, submission.tag)
+    is_lost = not remote_id or not plain_watch(harness, remote_id, submission.tag)
     with suppress(FinetuneError):
-        world.adapter.erase(Reference(submission.tag))
+        harness.adapter.erase(Reference(submission.tag))
     counts = {
         "creates": len(standin.jobs),
         "doubled": int(bool(standin.doubles())),
         "lost": int(is_lost),
         "left_billed": len(standin.running()),
-        "left_uploaded": int(bool(world.uploads())),
+        "left_uploaded": int(bool(harness.uploads())),
     }
     standin.on_cancel = lambda job: None
-    world.close()
+    harness.close()
     return counts
 
 
@@ -143,15 +143,15 @@ def plain_create(adapter: Any, submission: Submission) -> str:
     return ""
 
 
-def plain_watch(world: World, remote_id: str, tag: str) -> bool:
+def plain_watch(harness: PlatformHarness, remote_id: str, tag: str) -> bool:
     """Polls until the job has ended."""
     for _ in range(30):
-        world.clock[0] += 30
-        job = world.standin.jobs.get(remote_id) or next(iter(world.standin.jobs.values()))
-        world.advance(job, "start")
-        world.advance(job, "finish")
+        harness.clock[0] += 30
+        job = harness.standin.jobs.get(remote_id) or next(iter(harness.standin.jobs.values()))
+        harness.advance(job, "start")
+        harness.advance(job, "finish")
         try:
-            if world.adapter.look(Reference(tag, remote_id)).stage in ENDED:
+            if harness.adapter.look(Reference(tag, remote_id)).stage in ENDED:
                 return True
         except FinetuneError:
             continue

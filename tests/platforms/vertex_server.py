@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.platforms import PLATFORMS
+from tests.platforms.harness import IMAGE, Wire
 from tests.platforms.standin import (
     CANCELLED,
     FAILED,
@@ -23,7 +24,6 @@ from tests.platforms.standin import (
     Request,
     StandIn,
 )
-from tests.platforms.world import IMAGE, Wire
 
 WORDS = {
     WAITING: "PENDING",

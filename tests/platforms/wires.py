@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tests.platforms.world import Wire
+from tests.platforms.harness import Wire
 
 NAMES = sorted(
     one.name for one in pkgutil.iter_modules([str(Path(__file__).parent)]) if one.name.endswith("_server")

@@ -106,7 +106,7 @@ def test_a_run_that_still_computes_on_a_busy_machine_is_waited_for(loading: Watc
 def test_every_state_but_the_ends_has_someone_who_acts_on_it(loading: Watch, state: State) -> None:
     """A job that is left in any state, its worker gone, moves on by itself, or it waits for a person.
 
-    Nothing produces `draft` outside of one transaction; `submit_unknown` belongs to the desk (test_remotes.py).
+    Nothing produces `draft` outside of one transaction; `submit_unknown` belongs to the remote controller (test_remotes.py).
     """
     with writing(loading.ledger.engine) as connection:
         connection.execute(update(tables.jobs).values(state=state, approval_expires=time.time() - 1))

@@ -18,7 +18,7 @@ from finetune.serving.predict import try_text
 from finetune.spec import parse_spec
 from tests.integration.conftest import add_dataset
 from tests.terminal import ROOT
-from worker.dispatch.at_home import TrainedRun, measure_at_home
+from worker.dispatch.local_evaluation import TrainedRun, evaluate_locally
 from worker.dispatch.packing import without_held_out
 from worker.transport import signing
 from worker.transport.signing import PREFIX, Envelope, encode, order, seal
@@ -99,7 +99,7 @@ def test_a_container_without_held_out_rows_trains_and_a_process_here_measures(tm
     folder = tmp_path / "back" / "files"
     (folder / "run.json").unlink()
     run = TrainedRun(spec.to_json(), tickets, came_back.report, folder, 0.05)
-    report = measure_at_home(run, lambda: False).report
+    report = evaluate_locally(run, lambda: False).report
     assert report["kind"] == "finetune"
     assert report["dataset"]["digest"] == tickets.digest
     assert report["systems"][-1]["role"] == "tuned"

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from finetune.platforms.contract import Sighting, Stage
-from tests.platforms.world import SPEC
-from worker.dispatch.desk import Desk
+from finetune.platforms.contract import RemoteStatus, Stage
+from tests.platforms.harness import SPEC
 from worker.dispatch.packing import Packer, limit_of
+from worker.dispatch.remote_controller import RemoteController
 from worker.errors import WorkerError
 from worker.jobs.records import JobRequest
 from worker.jobs.remotes import Move, Outcome, Remote, RemoteState, next_move, path_of, path_to_end
@@ -19,7 +19,7 @@ from worker.jobs.states import END_STATES, State, next_state
 from worker.ledger import outbox, tables
 from worker.ledger.database import writing
 from worker.ledger.ledger import Ledger
-from worker.ledger.remotes import Terms, change, note_event, note_sighting, remotes_of, write_intent
+from worker.ledger.remotes import Terms, change, note_event, note_status, remotes_of, write_intent
 from worker.ledger.transitions import StaleVersion
 from worker.transport import signing
 
@@ -54,7 +54,7 @@ def intend(ledger: Ledger) -> Remote:
 
 
 def test_the_queue_never_gets_a_job_of_a_platform(ledger: Ledger) -> None:
-    """Workers are handed their own jobs, the desk its own."""
+    """Workers get their own jobs, the remote controller its own."""
     submit(ledger)
     assert outbox.due_orders(ledger.engine, 1000.0, None) == []
     assert len(outbox.due_orders(ledger.engine, 1000.0, None, remote=True)) == 1
@@ -69,8 +69,8 @@ def test_the_intention_stands_in_the_ledger_before_anything_leaves(ledger: Ledge
     assert "intent" in {event.what for event in ledger.history(job)}
 
 
-def test_only_one_desk_changes_a_submission(ledger: Ledger) -> None:
-    """Who read an older version is refused: two desks cannot both send the create."""
+def test_only_one_controller_changes_a_submission(ledger: Ledger) -> None:
+    """Who read an older version is refused: two controllers cannot both send the create."""
     submit(ledger)
     remote = intend(ledger)
     change(ledger.engine, remote, state=RemoteState.CREATING)
@@ -96,12 +96,12 @@ def test_dollars_never_fall_and_a_look_that_shows_nothing_new_writes_nothing(led
     remote = note_event(
         ledger.engine, intend(ledger), "accepted", 3.0, state=RemoteState.ACCEPTED, remote_id="x"
     )
-    remote = note_sighting(
-        ledger.engine, remote, Sighting("x", Stage.RUNNING, "RUNNING", ran_s=1800.0), "", 4.0
+    remote = note_status(
+        ledger.engine, remote, RemoteStatus("x", Stage.RUNNING, "RUNNING", ran_s=1800.0), "", 4.0
     )
     assert ledger.job(job).spent_usd == pytest.approx(1.0)
     version = ledger.job(job).version
-    note_sighting(ledger.engine, remote, Sighting("x", Stage.RUNNING, "RUNNING", ran_s=60.0), "", 5.0)
+    note_status(ledger.engine, remote, RemoteStatus("x", Stage.RUNNING, "RUNNING", ran_s=60.0), "", 5.0)
     assert (ledger.job(job).spent_usd, ledger.job(job).version) == (pytest.approx(1.0), version)
 
 
@@ -130,12 +130,12 @@ def test_a_pause_that_meets_the_submission_is_refused_too(
 def test_every_state_has_someone_who_acts_on_it(
     ledger: Ledger, state: State, remote_state: RemoteState
 ) -> None:
-    """Whatever a crash leaves: the desk's next move is one that leads on, at once or after the create's longest wait."""
+    """Whatever a crash leaves: the controller's next move is one that leads on, at once or after the create's longest wait."""
     submit(ledger)
     remote = change(ledger.engine, intend(ledger), state=remote_state)
     with writing(ledger.engine) as connection:
         connection.execute(update(tables.jobs).values(state=state))
-    assert next_move(remote, state, since_s=1e6) is not Move.REST
+    assert next_move(remote, state, since_s=1e6) is not Move.WAIT
 
 
 def test_what_an_event_and_an_outcome_mean_needs_only_edges_that_exist() -> None:
@@ -157,7 +157,7 @@ def test_a_platform_that_is_not_configured_any_more_ends_the_job_in_words(
     """It says what to do."""
     job = submit(ledger)
     packer = Packer(signing.bot_key(tmp_path), lambda digest: pytest.fail("no rows"), {})
-    Desk(ledger, {}, packer, tmp_path).step(1000.0, 0.0)
+    RemoteController(ledger, {}, packer, tmp_path).step(1000.0, 0.0)
     assert "not configured" in (ledger.job(job).error or "")
     assert remotes_of(ledger.engine, job) == []
 

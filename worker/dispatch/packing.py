@@ -41,18 +41,22 @@ class Packer:
     def prefix(self) -> str:
         """How every tag of this installation begins: its key's first letters, so that two in one account stay apart.
 
-        So do two teams of one bot: what a team's desk finds under its own prefix and does not know, it ends.
+        Two teams of one bot differ too: a team's controller ends unknown jobs with its own prefix.
         """
         if not self.team:
             return f"tw-{self.key.public.id[:6]}-"
         return f"tw-{hashlib.sha256(f'{self.key.public.id}/{self.team}'.encode()).hexdigest()[:12]}-"
 
     def measures_here(self, job: Job, platform: Platform) -> bool:
-        """Whether this machine measures what the platform makes of the job."""
-        if platform.gives == "hosted" or not self.keeps_held_out or not kind_of(job.kind).trains_apart:
+        """Whether this machine evaluates the model that the platform trains."""
+        if (
+            platform.gives == "hosted"
+            or not self.keeps_held_out
+            or not kind_of(job.kind).trains_without_test_rows
+        ):
             return platform.gives == "hosted"
         task = TASKS.get(str(job.spec.get("task") or DEFAULT_TASK))
-        return task is not None and task.away is not None
+        return task is not None and task.remote_training is not None
 
     def submission(self, remote: Remote, job: Job, platform: Platform, now: float) -> Submission:
         """The job's order, signed for this submission alone, with its rows; FinetuneError where it could not be measured here."""
@@ -97,10 +101,10 @@ class Packer:
 
 
 def without_held_out(spec: Spec, tickets: Tickets) -> tuple[Tickets, int]:
-    """The rows to train on, then those to choose on, and how many the latter are."""
-    away = TASKS[spec.task].away
-    assert away is not None
-    learning, choosing = away.sides(spec, tickets)
+    """The training rows followed by the validation rows, and the number of the latter."""
+    remote = TASKS[spec.task].remote_training
+    assert remote is not None
+    learning, choosing = remote.sides(spec, tickets)
     return Tickets((*learning.rows, *choosing.rows), tickets.kind), len(choosing)
 
 

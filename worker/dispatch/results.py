@@ -1,4 +1,4 @@
-"""What a finished submission left: files by their manifest or a hosted model, measured here; never half of it."""
+"""Fetches the result of a finished submission: files by their manifest or a hosted model, evaluated here; all or nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from finetune.platforms.run_key import CorruptResult
 from finetune.reports.training import TRAINING
 from finetune.spec import DEFAULT_TASK
 from finetune.tasks import TASKS
-from worker.dispatch.at_home import HostedRun, Measure, TrainedRun
+from worker.dispatch.local_evaluation import HostedRun, Measure, TrainedRun
 from worker.dispatch.packing import Packer, attempt_name
 from worker.jobs.remotes import Outcome, Remote
 from worker.kinds import kind_of
@@ -30,7 +30,7 @@ from worker.logs import scrub
 from worker.runtime.attempt import api_usd, drop_earlier
 
 if TYPE_CHECKING:
-    from worker.dispatch.desk import Connection
+    from worker.dispatch.remote_controller import Connection
 
 CORRUPT_S = 60.0
 FETCH_S = 900.0
@@ -38,7 +38,7 @@ FETCH_S = 900.0
 
 @dataclass(frozen=True)
 class Fetcher:
-    """Brings results of one connection's jobs among the `artifacts`; `measure` evaluates what was trained, weights in `turn`."""
+    """Stores results of one connection's jobs under `artifacts`; `measure` evaluates the models, weights one at a time (`turn`)."""
 
     ledger: Ledger
     connection: Connection
@@ -50,9 +50,9 @@ class Fetcher:
     turn: Lock
 
     def fetch(self, remote: Remote, since_s: float, now: float) -> Remote:
-        """The finished job's files in its folder and its report in the ledger; a result that never comes is a failure.
+        """Stores the job's files in its folder and its report in the ledger; the job fails if the result never comes.
 
-        `since_s`: how long it has been tried. NoAnswer: later again.
+        `since_s` is how long it has been tried. NoAnswer: try again later.
         """
         if remote.outcome != Outcome.FINISHED or remote.report is not None:
             return remote
@@ -92,7 +92,7 @@ class Fetcher:
 
     @contextmanager
     def _turn(self, remote: Remote, now: float) -> Iterator[None]:
-        """Weights are measured one after another: each measurement loads a model. NoAnswer while another one is at it."""
+        """Evaluates weights one after another, because each evaluation loads a model; NoAnswer while another one runs."""
         platform = self.connection.platform
         if platform.gives == "hosted" or not self.packer.measures_here(
             self.ledger.job(remote.job_id), platform
@@ -108,7 +108,7 @@ class Fetcher:
             self.turn.release()
 
     def _measure_weights(self, remote: Remote, result: Result, folder: Path, now: float) -> Result:
-        """The weights in `folder` measured on all rows; of what came beside them only what the measurement goes on from counts."""
+        """Evaluates the weights in `folder` on all rows; of the other returned files it uses only those that the evaluation needs."""
         for path in list(folder.iterdir()):
             if path.name not in (MODEL, TRAINED, BASE):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -123,7 +123,7 @@ class Fetcher:
 
     def _loads_models(self, remote: Remote) -> bool:
         """Whether weights that come back are loaded here, to measure them or to recheck a report."""
-        is_apart = kind_of(self.ledger.job(remote.job_id).kind).trains_apart
+        is_apart = kind_of(self.ledger.job(remote.job_id).kind).trains_without_test_rows
         return self.connection.platform.gives != "hosted" and self.packer.keeps_held_out and is_apart
 
     def _recheck(self, remote: Remote, result: Result, folder: Path, now: float) -> Result:
@@ -156,7 +156,7 @@ class Fetcher:
             )
 
     def _measure(self, remote: Remote, result: Result, now: float) -> Result:
-        """The hosted model measured on the held-out rows, in the folder of the attempt; what was answered is kept for a next try."""
+        """Evaluates the hosted model on the held-out rows; keeps its answers for the next try."""
         job, folder, account = self.ledger.job(remote.job_id), self._measured(remote), self.find_llm()
         bill = self.connection.adapter.bill(self.packer.reference(remote))
         note = f"measuring {result.model} here on held-out tickets"
@@ -205,7 +205,7 @@ class Fetcher:
         return remotes.change(self.ledger.engine, remote, outcome=Outcome.FAILED, why=why)
 
     def measuring_usd(self, remote: Remote) -> float:
-        """What it cost to measure a hosted model here, also where that came to nothing; 0 for every other."""
+        """The cost of evaluating a hosted model, also of a failed try; 0 for other platforms."""
         if self.connection.platform.gives != "hosted":
             return 0.0
         home = self.artifacts / remote.root

@@ -76,33 +76,33 @@ def remote_of(row: Mapping[Any, Any]) -> Remote:
 
 
 class Move(StrEnum):
-    """What the desk does next with a submission."""
+    """What the controller does next with a submission."""
 
     CREATE = "create"
-    DOUBT = "doubt"
+    MARK_UNANSWERED = "doubt"
     FIND = "find"
     LOOK = "look"
     CLEAR = "clear"
-    DROP = "drop"
-    REST = "rest"
+    ABANDON = "drop"
+    WAIT = "rest"
 
 
 CREATE_S = 90.0
-"""A create that its desk has not come back from for so long counts as unanswered; every client gives up before."""
+"""A create that takes longer counts as unanswered; each client gives up earlier."""
 
 
 def next_move(remote: Remote, job: State, since_s: float) -> Move:
-    """What to do now; `since_s`: how long this desk has seen the submission in this state, on its own clock."""
+    """What to do now; `since_s`: how long this controller has seen the submission in this state."""
     is_unwanted = job is S.CANCELLING or job in END_STATES
     if remote.state is RemoteState.INTENT:
-        return Move.DROP if is_unwanted else Move.CREATE
+        return Move.ABANDON if is_unwanted else Move.CREATE
     if remote.state is RemoteState.CREATING:
-        return Move.DOUBT if since_s >= CREATE_S else Move.REST
+        return Move.MARK_UNANSWERED if since_s >= CREATE_S else Move.WAIT
     if remote.state is RemoteState.UNANSWERED:
         return Move.FIND
     if remote.state is RemoteState.ACCEPTED:
         return Move.LOOK
-    return Move.CLEAR if remote.state is RemoteState.CLEARING else Move.REST
+    return Move.CLEAR if remote.state is RemoteState.CLEARING else Move.WAIT
 
 
 def path_to_running(state: State) -> tuple[Trigger, ...]:

@@ -63,7 +63,7 @@ END_STATES = frozenset({S.REJECTED, S.SUCCEEDED, S.FAILED, S.CANCELLED, S.BUDGET
 ACTIVE_STATES = frozenset(
     {S.LEASED, S.SUBMITTING, S.SUBMIT_UNKNOWN, S.RUNNING, S.PAUSING, S.CANCELLING, S.FINALIZING}
 )
-"""A worker holds the job, which must show signs of life, or the desk does, which looks at its platform."""
+"""A worker holds the job and renews its lease, or the remote controller polls the job's platform."""
 
 TRANSITIONS: dict[State, dict[Trigger, State]] = {
     S.DRAFT: {T.SUBMIT: S.QUEUED, T.ASK_APPROVAL: S.AWAITING_APPROVAL, T.CANCEL: S.CANCELLED},

@@ -56,5 +56,5 @@ KIND = JobKind(
     uses_llm=True,
     over_gpus=True,
     leaves_model=True,
-    trains_apart=True,
+    trains_without_test_rows=True,
 )

@@ -55,6 +55,8 @@ class JobKind:
     has_card: bool = True  # has a card and a report in a channel; else its answer goes where it was asked
     over_gpus: bool = False  # may train in one process for each GPU
     leaves_model: bool = False  # its artifacts hold a model that can be tried, compared and exported
-    trains_apart: bool = False  # can train on rows that came without those to hold out (Work.choosing)
+    trains_without_test_rows: bool = (
+        False  # can train on rows that came without those to hold out (Work.choosing)
+    )
     forget_spec: Callable[[JobSpec], dict[str, Any]] = _keep_spec
     forget_report: Callable[[Report], Report] = without_quotes

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
-from finetune.platforms.contract import Sighting
+from finetune.platforms.contract import RemoteStatus
 from worker.jobs.decisions import Decision, TryAgain, decide_on_event, next_attempt
 from worker.jobs.event_facts import read_facts
 from worker.jobs.records import HistoryLine, Job, Order, job_of
@@ -19,7 +19,8 @@ from worker.ledger.apply_events import follow, keep_plots
 from worker.ledger.database import reading, writing
 from worker.ledger.transitions import StaleVersion, locked_job, move, record, set_columns
 
-DESK = "desk"
+CONTROLLER = "desk"
+"""Who made the change, as the ledger's history has it; a stored value, so it keeps its first name."""
 TOLD = ("phase", "step", "note")
 """What a container may tell; how it ended is read from its last word and its manifest."""
 
@@ -93,12 +94,12 @@ def write_intent(engine: Engine, order: Order, terms: Terms, now: float) -> Remo
             now,
         )
         connection.execute(insert(table).values(vars(remote)))
-        record(connection, HistoryLine(job.id, now, DESK, "intent", tag, attempt=job.attempt))
+        record(connection, HistoryLine(job.id, now, CONTROLLER, "intent", tag, attempt=job.attempt))
         return remote
 
 
 def change(engine: Engine, remote: Remote, **columns: Any) -> Remote:
-    """The submission with `columns` set; StaleVersion where another desk has changed it since."""
+    """The submission with `columns` set; StaleVersion where another controller has changed it since."""
     with writing(engine) as connection:
         return _change(connection, remote, **columns)
 
@@ -111,17 +112,19 @@ def note_event(
         remote = _change(connection, remote, **columns)
         job = locked_job(connection, remote.job_id)
         _along(connection, job, path_of(event, job.state), now, why)
-        record(connection, HistoryLine(job.id, now, DESK, event, why or remote.tag, attempt=remote.attempt))
+        record(
+            connection, HistoryLine(job.id, now, CONTROLLER, event, why or remote.tag, attempt=remote.attempt)
+        )
         return remote
 
 
-def note_sighting(engine: Engine, remote: Remote, sighting: Sighting, note: str, now: float) -> Remote:
+def note_status(engine: Engine, remote: Remote, status: RemoteStatus, note: str, now: float) -> Remote:
     """What a look showed: the job's progress and its money; dollars never fall. Nothing is written where nothing changed."""
-    usd = max(remote.usd, (sighting.ran_s or 0.0) / 3600 * remote.usd_per_hour)
+    usd = max(remote.usd, (status.ran_s or 0.0) / 3600 * remote.usd_per_hour)
     columns = {
-        "cursor": max(remote.cursor, sighting.cursor),
-        "word": sighting.word[:80],
-        "life_at": sighting.life_at or remote.life_at,
+        "cursor": max(remote.cursor, status.cursor),
+        "word": status.word[:80],
+        "life_at": status.life_at or remote.life_at,
         "usd": usd,
     }
     with writing(engine) as connection:
@@ -132,11 +135,11 @@ def note_sighting(engine: Engine, remote: Remote, sighting: Sighting, note: str,
             usd = 0.0
         job = locked_job(connection, remote.job_id)
         job = _along(connection, job, path_of("seen", job.state), now, "")
-        for event in sighting.events:
+        for event in status.events:
             if str(event.get("kind")) in TOLD and job.state is State.RUNNING:
                 facts = read_facts({name: value for name, value in event.items() if name != "kind"})
                 what = decide_on_event(job.state, str(event["kind"]), facts, job.losses, now)
-                job = follow(connection, job, Decision(progress=what.progress), now, DESK)
+                job = follow(connection, job, Decision(progress=what.progress), now, CONTROLLER)
         values: dict[str, Any] = {"spent_usd": job.spent_usd + usd} if usd else {}
         if job.progress.get("platform_note", "") != note:
             values["progress"] = {**job.progress, "platform_note": note}
@@ -164,7 +167,7 @@ def decide_outcome(
         if outcome is Outcome.FINISHED and job.state is not State.CANCELLING:
             path = (*path_of("seen", job.state), Trigger.WRAP_UP)
             job = _along(connection, job, path, now, why) if job.state is not State.FINALIZING else job
-        record(connection, HistoryLine(job.id, now, DESK, outcome, why, attempt=remote.attempt))
+        record(connection, HistoryLine(job.id, now, CONTROLLER, outcome, why, attempt=remote.attempt))
         return remote
 
 
@@ -203,7 +206,7 @@ def close(
             what = Decision((Trigger.RETRY,), why, losses=again.losses, not_before=now + again.delay_s)
         else:
             what = _ending(job, outcome, why, bool(notes), report)
-        follow(connection, job, what, now, DESK)
+        follow(connection, job, what, now, CONTROLLER)
         return remote
 
 
@@ -242,12 +245,14 @@ def _change(connection: Connection, remote: Remote, **columns: Any) -> Remote:
     values = {**columns, "version": remote.version + 1}
     same = (table.c.tag == remote.tag) & (table.c.version == remote.version)
     if connection.execute(update(table).where(same).values(values)).rowcount != 1:
-        raise StaleVersion(f"The submission {remote.tag} was changed by another desk at the same moment.")
+        raise StaleVersion(
+            f"The submission {remote.tag} was changed by another controller at the same moment."
+        )
     return replace(remote, **values)
 
 
 def _along(connection: Connection, job: Job, path: tuple[Trigger, ...], now: float, why: str) -> Job:
     for trigger in path:
         columns: dict[str, Any] = {"started_at": now} if job.started_at is None else {}
-        job = move(connection, job, trigger, now, DESK, why, **columns)
+        job = move(connection, job, trigger, now, CONTROLLER, why, **columns)
     return job

@@ -221,8 +221,8 @@ def estimate_line(services: Services, form: Mapping[str, str], channel: str) -> 
     except SpecError as wrong:
         return " ".join(wrong.problems.values())
     if machine is not None:
-        trains_apart = TASKS[spec.task].away is not None
-        return machine_text(machine, estimate_run(spec, card, services.prices), trains_apart)
+        trains_without_test_rows = TASKS[spec.task].remote_training is not None
+        return machine_text(machine, estimate_run(spec, card, services.prices), trains_without_test_rows)
     return estimate_text(spec.base_model, estimate_run(spec, card, services.prices), services.prices)
 
 

@@ -69,8 +69,8 @@ def seconds_at(place: PlaceOffer, estimate: RunEstimate) -> tuple[float, float]:
     return estimate.seconds
 
 
-def machine_text(place: PlaceOffer, estimate: RunEstimate, trains_apart: bool = False) -> str:
-    """Time and dollars there, the date of the price, and what leaves the house (`trains_apart`: PlaceOffer.leaves)."""
+def machine_text(place: PlaceOffer, estimate: RunEstimate, trains_without_test_rows: bool = False) -> str:
+    """Time and dollars there, the date of the price, and what leaves the house (`trains_without_test_rows`: PlaceOffer.leaves)."""
     if is_hosted(place):
         return _hosted_text(place, estimate)
     low, high = seconds_at(place, estimate)
@@ -80,7 +80,7 @@ def machine_text(place: PlaceOffer, estimate: RunEstimate, trains_apart: bool = 
         f"{dollars(usd_at(place, estimate))} ({money(place.offer.usd_per_hour)} an hour, price of {place.offer.as_of}); "
     )
     text += "the wait for a machine is not known." if wait is None else f"waits about {duration(wait)}."
-    return f"{text} Leaves the house: {place.leaves(trains_apart)}"
+    return f"{text} Leaves the house: {place.leaves(trains_without_test_rows)}"
 
 
 def _hosted_text(place: PlaceOffer, estimate: RunEstimate) -> str:

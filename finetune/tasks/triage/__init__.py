@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from finetune.artifacts import BEFORE, CARD, read_card
 from finetune.methods import method_of
-from finetune.tasks import AwayTask, Chats, HostedModel, HostedTask, Prediction, Task
+from finetune.tasks import Chats, HostedModel, HostedTask, Prediction, RemoteTraining, Task
 
 if TYPE_CHECKING:
     from finetune.data.ticket import Tickets
@@ -86,17 +86,19 @@ def read(text: str, card: Mapping[str, Any]) -> str:
 
 
 def sides(spec: Spec, tickets: Tickets) -> tuple[Tickets, Tickets]:
-    """What goes to someone else's machine: the rows to train on and to choose on."""
-    from finetune.tasks.triage import away
+    """The rows to upload to a remote machine: training and validation rows."""
+    from finetune.tasks.triage import remote_training
 
-    return away.sides(spec, tickets)
+    return remote_training.sides(spec, tickets)
 
 
-def train_away(spec: Spec, learning: Tickets, choosing: Tickets, folder: Path, progress: Progress) -> None:
+def train_remotely(
+    spec: Spec, learning: Tickets, choosing: Tickets, folder: Path, progress: Progress
+) -> None:
     """The training there."""
-    from finetune.tasks.triage import away
+    from finetune.tasks.triage import remote_training
 
-    away.train(spec, learning, choosing, folder, progress)
+    remote_training.train(spec, learning, choosing, folder, progress)
 
 
 TASK = Task(
@@ -116,5 +118,5 @@ TASK = Task(
     default_shape="tiny-bert",
     position=10,
     at_platform=HostedTask(question, chats, run_hosted, read),
-    away=AwayTask(sides, train_away),
+    remote_training=RemoteTraining(sides, train_remotely),
 )

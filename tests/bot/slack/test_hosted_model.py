@@ -17,9 +17,9 @@ from bot.slack.permissions import Permissions
 from bot.slack.services import refuse_erasure
 from bot.slack.ui.report import final_report
 from bot.slack.users import Person
+from tests.platforms.harness import PlatformHarness, standalone_harness
 from tests.platforms.openai_server import WIRE, OpenAiServer
 from tests.platforms.standin import SUCCEEDED
-from tests.platforms.world import World, open_before
 from worker.errors import WorkerError
 from worker.jobs.records import Job
 
@@ -27,34 +27,34 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    yield from open_before(WIRE)
+def harness() -> Iterator[PlatformHarness]:
+    yield from standalone_harness(WIRE)
 
 
 @pytest.fixture
-def job(world: World) -> Job:
+def job(harness: PlatformHarness) -> Job:
     """A fine-tune that the platform has tuned and keeps; U1 launched it."""
-    number = world.submit()
-    world.step(1.0)
-    (theirs,) = world.standin.jobs.values()
-    world.advance(theirs, "start")
-    world.step(35.0)
-    world.standin.end(theirs, SUCCEEDED)
+    number = harness.submit()
+    harness.step(1.0)
+    (theirs,) = harness.standin.jobs.values()
+    harness.advance(theirs, "start")
+    harness.step(35.0)
+    harness.standin.end(theirs, SUCCEEDED)
     for _ in range(4):
-        world.step(20.0)
-    return world.ledger.job(number)
+        harness.step(20.0)
+    return harness.ledger.job(number)
 
 
-def press(world: World, job: Job, user: str, erase: Any = None) -> list[str]:
+def press(harness: PlatformHarness, job: Job, user: str, erase: Any = None) -> list[str]:
     """The replies to a person who confirmed the button, after the erasing thread has ended."""
     answers: list[str] = []
     services: Any = SimpleNamespace(
-        ledger=world.ledger,
+        ledger=harness.ledger,
         permissions=Permissions(frozenset({"UADMIN"}), frozenset(), 5.0, 100.0, 3),
         users=SimpleNamespace(person=lambda user: Person(user, user.lower(), False)),
-        clock=world.wall,
+        clock=harness.wall,
         home=Path("home"),
-        erase_model=erase or world.desks[0].erase_model,
+        erase_model=erase or harness.controllers[0].erase_model,
     )
     body = {"channel": {"id": "C1"}, "user": {"id": user}}
     respond: Any = lambda text, **more: answers.append(text)  # noqa: E731
@@ -76,23 +76,23 @@ def test_the_report_of_a_hosted_model_has_the_button_and_it_asks_before(job: Job
 
 
 @pytest.mark.parametrize("user", ["U1", "UADMIN"])
-def test_the_owner_or_an_admin_erases_it_where_it_is(world: World, job: Job, user: str) -> None:
+def test_the_owner_or_an_admin_erases_it_where_it_is(harness: PlatformHarness, job: Job, user: str) -> None:
     """It is gone at the platform; history and report say who asked for that; again is no error."""
-    server = world.standin
+    server = harness.standin
     assert isinstance(server, OpenAiServer)
     model = (job.report or {})["hosted_model"]
-    first, last = press(world, job, user)
+    first, last = press(harness, job, user)
     assert first.startswith("Erasing")
     assert "is erased there" in last
     assert server.models == {}
-    after = world.ledger.job(job.id)
+    after = harness.ledger.job(job.id)
     assert f"{model} was erased at its platform on request of {user.lower()}" in str(after.report)
-    assert "hosted model erased" in [line.what for line in world.ledger.history(job.id)]
-    assert "is erased there" in press(world, job, user)[-1]
-    assert str(world.ledger.job(job.id).report).count("was erased at its platform") == 1
+    assert "hosted model erased" in [line.what for line in harness.ledger.history(job.id)]
+    assert "is erased there" in press(harness, job, user)[-1]
+    assert str(harness.ledger.job(job.id).report).count("was erased at its platform") == 1
 
 
-def test_a_second_press_during_an_erasure_is_refused(world: World, job: Job) -> None:
+def test_a_second_press_during_an_erasure_is_refused(harness: PlatformHarness, job: Job) -> None:
     """The platform is called once; the second person is told that the erasure is running."""
     calls: list[str] = []
     is_asked, may_end = threading.Event(), threading.Event()
@@ -103,32 +103,32 @@ def test_a_second_press_during_an_erasure_is_refused(world: World, job: Job) -> 
         may_end.wait(20)
         return []
 
-    first = threading.Thread(target=press, args=(world, job, "U1", erase))
+    first = threading.Thread(target=press, args=(harness, job, "U1", erase))
     first.start()
     assert is_asked.wait(20)
     threading.Timer(0.3, may_end.set).start()
-    assert "being erased already" in " ".join(press(world, job, "UADMIN", erase))
+    assert "being erased already" in " ".join(press(harness, job, "UADMIN", erase))
     first.join(20)
     assert len(calls) == 1
 
 
-def test_other_people_may_not_erase_it(world: World, job: Job) -> None:
+def test_other_people_may_not_erase_it(harness: PlatformHarness, job: Job) -> None:
     """They are told who may, and the model stays."""
     with pytest.raises(BotError, match=r"Only maya or an admin can erase the model"):
-        press(world, job, "U2")
-    assert len(world.standin.models) == 1  # type: ignore[attr-defined]
+        press(harness, job, "U2")
+    assert len(harness.standin.models) == 1  # type: ignore[attr-defined]
 
 
-def test_a_failure_is_told_with_what_to_do(world: World, job: Job) -> None:
+def test_a_failure_is_told_with_what_to_do(harness: PlatformHarness, job: Job) -> None:
     """The platform is away, not connected any more, or refuses: nothing is said to be erased."""
-    world.standin.is_key_good = False
-    assert "Press the button again later" in press(world, job, "U1")[-1]
-    assert "not connected here" in press(world, job, "U1", refuse_erasure)[-1]
+    harness.standin.is_key_good = False
+    assert "Press the button again later" in press(harness, job, "U1")[-1]
+    assert "not connected here" in press(harness, job, "U1", refuse_erasure)[-1]
     with pytest.raises(WorkerError, match="give the bot its settings"):
-        world.desks[0].erase_model("bedrock", "arn:x")
+        harness.controllers[0].erase_model("bedrock", "arn:x")
 
     def refuse(platform: str, model: str) -> list[str]:
         return [f"the model {model}, whose deletion needs an owner of the account"]
 
-    assert "needs an owner" in press(world, job, "U1", refuse)[-1]
-    assert "was erased" not in str(world.ledger.job(job.id).report)
+    assert "needs an owner" in press(harness, job, "U1", refuse)[-1]
+    assert "was erased" not in str(harness.ledger.job(job.id).report)

@@ -1,4 +1,4 @@
-"""Triage trained on someone else's machine: the rows that go there, and a training that has seen no held-out one."""
+"""Trains triage on a remote machine without the held-out rows: selects the rows to upload, and trains on them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def sides(spec: Spec, tickets: Tickets) -> tuple[Tickets, Tickets]:
-    """The rows to train on and to choose on, by the cut of the evaluation, with nothing but text and label.
+    """The training and validation rows of the evaluation's split, with text and label only.
 
     Raises what the evaluation would raise of these rows: better before a training than after it.
     """
@@ -31,7 +31,7 @@ def sides(spec: Spec, tickets: Tickets) -> tuple[Tickets, Tickets]:
 
 
 def _bare(rows: Sequence[Ticket], numbers: Sequence[int]) -> Tickets:
-    """Texts and labels under numbers of their own: ids, customers and dates serve the cut alone."""
+    """Rows with text, label and a running number; ids, customers and dates are needed for the split only."""
     return Tickets(
         tuple(Ticket(str(at), rows[number].text, rows[number].label) for at, number in enumerate(numbers)),
         "triage",
@@ -39,7 +39,7 @@ def _bare(rows: Sequence[Ticket], numbers: Sequence[int]) -> Tickets:
 
 
 def train(spec: Spec, learning: Tickets, choosing: Tickets, folder: Path, progress: Progress) -> None:
-    """Train as `run_triage` does on the same two sides; the model and what training came to lie in `folder`."""
+    """Trains like `run_triage` on the same two parts; writes the model and the training report into `folder`."""
     from finetune.evaluation.baselines import CheapMethods
     from finetune.evaluation.sample import drop_embeddings
     from finetune.tasks.triage.run import train as train_model

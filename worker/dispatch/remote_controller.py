@@ -1,7 +1,7 @@
-"""The desk: one process that steps every job on a platform, from its intention to the last byte erased there.
+"""The remote controller: one thread that moves each job on a platform from its intent to the erasure of its files.
 
-It holds nothing in memory that a crash could cost: what it has decided stands in the ledger before it acts. Its own
-clock (monotonic) measures waiting, so that a jump of the wall clock neither ends nor repeats a job.
+It writes each decision into the ledger before it acts, so a crash loses nothing. It measures waiting with a monotonic
+clock, so a jump of the wall clock neither ends nor repeats a job.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from finetune.platforms.contract import (
 )
 from finetune.platforms.hosted_models import erase_hosted
 from finetune.platforms.runs import RunStore
-from worker.dispatch.at_home import Measure, measure_at_home
-from worker.dispatch.desk_steps import Steps, bills_no_more
+from worker.dispatch.local_evaluation import Measure, evaluate_locally
 from worker.dispatch.packing import Packer, limit_of
+from worker.dispatch.remote_steps import Steps, has_stopped_billing
 from worker.dispatch.results import Fetcher
 from worker.errors import WorkerError
 from worker.jobs.records import Order
@@ -52,10 +52,10 @@ from worker.ledger.transitions import StaleVersion, locked_job, move
 from worker.transport.signing import seal
 
 STEP_S = 1.0
-LOOK_S = 15.0
-AGAIN_S = 10.0
-REAP_S = 600.0
-AT_ONCE = 8
+POLL_S = 15.0
+SHORT_WAIT_S = 10.0
+REAP_EVERY_S = 600.0
+THREADS = 8
 
 log = logging.getLogger("trainwise.jobs")
 
@@ -70,10 +70,10 @@ class Connection:
 
 
 @dataclass
-class _Memory:
-    """What the desk has seen of one submission since it started: the state and since when, and when to act again.
+class _Tracker:
+    """What the controller knows of one submission since it started: its state, since when, and when to act again.
 
-    With `creates`: a state that another desk has left and come back to by one more create is a new one.
+    `creates` tells two visits of one state apart, as another controller may have sent a create in between.
     """
 
     state: RemoteState
@@ -82,7 +82,7 @@ class _Memory:
     due: float = 0.0
     marks: dict[str, tuple[object, float]] = field(default_factory=dict)
 
-    def lasted_s(self, tick: float, what: str, value: object = None) -> float:
+    def seconds_since_first(self, tick: float, what: str, value: object = None) -> float:
         """The seconds since the first call with this word, or since its value became this one."""
         mark = self.marks.get(what)
         if mark is None or mark[0] != value:
@@ -91,7 +91,7 @@ class _Memory:
 
 
 @dataclass
-class Desk:
+class RemoteController:
     """`step(now, tick)` acts once on everything that is due; `start()` does so each second in a thread.
 
     `artifacts` takes the files that come back; `per_user` limits how many jobs of a person are out; `on_change` is
@@ -105,11 +105,11 @@ class Desk:
     artifacts: Path
     per_user: int | None = None
     on_change: Callable[[], None] = lambda: None
-    measure: Measure = measure_at_home
+    measure: Measure = evaluate_locally
     find_llm: FindLlm = no_llm
-    _memory: dict[str, _Memory] = field(default_factory=dict)
+    _trackers: dict[str, _Tracker] = field(default_factory=dict)
     _offers: dict[str, list[Offer]] = field(default_factory=dict)
-    _postponed: dict[str, float] = field(default_factory=dict)
+    _retry_at: dict[str, float] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
     _turn: threading.Lock = field(default_factory=threading.Lock)
     _reap_at: float = float("-inf")
@@ -118,40 +118,40 @@ class Desk:
 
     def start(self) -> None:
         """Begins to step."""
-        self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="remote-controller", daemon=True)
         self._thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Ends the thread; what was begun is taken up at the next start."""
+        """Ends the thread; the next start continues what is unfinished."""
         self._over.set()
         if self._thread is not None:
             self._thread.join(timeout_s)
 
     def step(self, now: float, tick: float, pool: ThreadPoolExecutor | None = None) -> None:
-        """One pass: orders that are owed, every submission that is due, now and then offers and what nobody owns.
+        """One pass: it handles due orders and due submissions; every REAP_EVERY_S it reads offers and ends orphans.
 
-        With `pool` it waits for none of them: a result that takes minutes to fetch holds up no other job.
+        With `pool` it waits for none of them, so a result that takes minutes to fetch blocks no other job.
         """
         for job_id in outbox.jobs_to_requeue(self.ledger.engine, now, remote=True):
             outbox.requeue_job(self.ledger.engine, job_id, now)
         for order in outbox.due_orders(self.ledger.engine, now, self.per_user, remote=True):
-            if self._postponed.get(order.job_id, tick) <= tick:
-                self._begin(order.job_id, tick, partial(self._take, order, now), pool)
-        busy = self._busy.copy()  # before the rows are read: what ends meanwhile is left to the next pass
+            if self._retry_at.get(order.job_id, tick) <= tick:
+                self._begin(order.job_id, tick, partial(self._handle_order, order, now), pool)
+        busy = self._busy.copy()  # copied before the rows are read: the next pass handles what ends meanwhile
         pairs = open_remotes(self.ledger.engine)
-        self._memory = {r.tag: self._remember(r, tick, r.tag in busy) for r, _ in pairs}
+        self._trackers = {r.tag: self._track(r, tick, r.tag in busy) for r, _ in pairs}
         for remote, job in pairs:
-            memory = self._memory[remote.tag]
-            if memory.due <= tick and remote.tag not in busy:
-                act = partial(self._act, remote, job.state, memory, now, tick)
+            tracker = self._trackers[remote.tag]
+            if tracker.due <= tick and remote.tag not in busy:
+                act = partial(self._act, remote, job.state, tracker, now, tick)
                 self._begin(remote.tag, tick, act, pool)
-        if tick - self._reap_at >= REAP_S:
+        if tick - self._reap_at >= REAP_EVERY_S:
             self._reap_at = tick
             self._begin("offers", tick, self.read_offers, pool)
             self._begin("reaper", tick, self.reap, pool)
 
     def places(self) -> list[PlaceOffer]:
-        """The machines of all connected platforms, as they were last told; no call is made here."""
+        """The machines of all connected platforms, as last read; makes no call."""
         return [
             PlaceOffer(self.connections[name].platform, offer, self.packer.keeps_held_out)
             for name, offers in list(self._offers.items())
@@ -167,7 +167,7 @@ class Desk:
         return erase_hosted(host, model)
 
     def read_offers(self) -> None:
-        """Asks every platform for its machines; one that does not answer keeps what it last told."""
+        """Reads the machines of each platform; keeps the last list of one that does not answer."""
         for name, connection in self.connections.items():
             try:
                 self._offers[name] = connection.adapter.offers()
@@ -177,17 +177,17 @@ class Desk:
                 log.exception("the offers of %s could not be read", connection.platform.label)
 
     def reap(self) -> None:
-        """Ends what runs at a platform under a tag of ours and no open submission owns; erases what nobody goes on from."""
+        """Ends jobs with our tags that no open submission owns; erases checkpoints that no later attempt needs."""
         for connection in self.connections.values():
             try:
                 for remote in unerased_remotes(self.ledger.engine, connection.platform.name):
                     left = connection.adapter.erase(self.packer.reference(remote))
-                    if not left or remote.leftovers:  # what its report has named is tried once more
+                    if not left or remote.leftovers:  # tried once more, as the report names it
                         change(self.ledger.engine, remote, erased_at=self.ledger.clock())
-                sightings = connection.adapter.find(self.packer.prefix)
+                statuses = connection.adapter.find(self.packer.prefix)
                 owners = open_tags(self.ledger.engine)
-                for one in sightings:
-                    if not bills_no_more(connection.platform, one) and owners.get(one.tag) not in (
+                for one in statuses:
+                    if not has_stopped_billing(connection.platform, one) and owners.get(one.tag) not in (
                         "",
                         one.remote_id,
                     ):
@@ -198,11 +198,11 @@ class Desk:
                         connection.adapter.cancel(Reference(one.tag, one.remote_id))
             except (NoAnswer, NotMade) as error:
                 log.info("%s could not be searched: %s", connection.platform.label, error)
-            except Exception:  # nor keep the reaper from them
+            except Exception:  # one platform's unknown answer must not stop the reaper
                 log.exception("what %s shows could not be read", connection.platform.label)
 
     def _run(self) -> None:
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="desk") as pool:
+        with ThreadPoolExecutor(THREADS, thread_name_prefix="remote-controller") as pool:
             while not self._over.wait(STEP_S):
                 try:
                     self.step(self.ledger.clock(), time.monotonic(), pool)
@@ -214,7 +214,7 @@ class Desk:
     def _begin(
         self, name: str, tick: float, act: Callable[[], None], pool: ThreadPoolExecutor | None
     ) -> None:
-        """Does it, in the pool if there is one; never twice at once under one name."""
+        """Runs `act`, in the pool if there is one; never twice at a time under one name."""
         if pool is None:
             self._guard(name, tick, act)
         elif name not in self._busy:
@@ -228,38 +228,38 @@ class Desk:
             log.info("%s", error)
         except (NoAnswer, NotMade) as error:
             log.info("%s: %s", tag, error)
-            self._postpone(tag, tick + LOOK_S)
+            self._postpone(tag, tick + POLL_S)
         except Exception:  # one submission that fails must not hold up the others
             log.exception("the submission %s could not be taken further; trying again", tag)
-            self._postpone(tag, tick + 2 * LOOK_S)
+            self._postpone(tag, tick + 2 * POLL_S)
 
     def _postpone(self, name: str, until: float) -> None:
-        """Leaves a submission, or the orders of a job that has none yet, alone until then."""
-        memory = self._memory.get(name)
-        if memory is not None:
-            memory.due = until
+        """Skips a submission, or the orders of a job without one, until then."""
+        tracker = self._trackers.get(name)
+        if tracker is not None:
+            tracker.due = until
         else:
-            self._postponed[name] = until
+            self._retry_at[name] = until
 
-    def _remember(self, remote: Remote, tick: float, is_busy: bool) -> _Memory:
-        """The memory of a submission, a new one for a new state; states passed through in one step count for none."""
-        memory = self._memory.get(remote.tag)
-        if memory is not None and (
-            is_busy or (memory.state, memory.creates) == (remote.state, remote.creates)
+    def _track(self, remote: Remote, tick: float, is_busy: bool) -> _Tracker:
+        """The tracker of a submission; a new one for a new state, not for states within one step."""
+        tracker = self._trackers.get(remote.tag)
+        if tracker is not None and (
+            is_busy or (tracker.state, tracker.creates) == (remote.state, remote.creates)
         ):
-            return memory
-        return _Memory(remote.state, remote.creates, tick)
+            return tracker
+        return _Tracker(remote.state, remote.creates, tick)
 
-    def _take(self, order: Order, now: float) -> None:
-        """One order that the ledger owes: a submission is intended, or a container is told to stop."""
+    def _handle_order(self, order: Order, now: float) -> None:
+        """Carries out one order of the ledger: writes a submission's intent or a container's stop flag."""
         if order.what == "stop":
-            self._tell(order)
-        elif not self._intend(order, now):
+            self._write_stop(order)
+        elif not self._write_intent(order, now):
             return
         outbox.complete_order(self.ledger.engine, order, now)
         self.on_change()
 
-    def _intend(self, order: Order, now: float) -> bool:
+    def _write_intent(self, order: Order, now: float) -> bool:
         job = self.ledger.job(order.job_id)
         connection = self.connections.get(job.platform or "")
         if connection is None:
@@ -284,7 +284,7 @@ class Desk:
             if job.state is State.QUEUED:
                 move(connection, job, Trigger.FAIL, now, "desk", why, error=why)
 
-    def _tell(self, order: Order) -> None:
+    def _write_stop(self, order: Order) -> None:
         """Writes the signed stop flag where the container looks for it."""
         for remote, job in open_remotes(self.ledger.engine):
             connection = self.connections.get(remote.platform)
@@ -292,22 +292,22 @@ class Desk:
                 flag = seal({"stop": remote.tag, "reason": order.reason}, self.packer.key)
                 connection.runs.write(remote.tag, "stop", flag)
 
-    def _act(self, remote: Remote, job: State, memory: _Memory, now: float, tick: float) -> None:
+    def _act(self, remote: Remote, job: State, tracker: _Tracker, now: float, tick: float) -> None:
         connection = self.connections.get(remote.platform)
         if connection is None:
-            memory.due = tick + 4 * LOOK_S
+            tracker.due = tick + 4 * POLL_S
             note = f"{remote.platform} is not configured here any more: set it up again, or end {remote.tag} there"
             note_state(self.ledger.engine, remote, note, now)
             return
-        since_s = tick - memory.since
+        since_s = tick - tracker.since
         next_step = next_move(remote, job, since_s)
-        memory.due = tick + (AGAIN_S if next_step in (Move.FIND, Move.CLEAR) else LOOK_S)
-        lasted_s = partial(memory.lasted_s, tick)
+        tracker.due = tick + (SHORT_WAIT_S if next_step in (Move.FIND, Move.CLEAR) else POLL_S)
+        seconds_since_first = partial(tracker.seconds_since_first, tick)
         stopping = self._over.is_set
         who = (self.ledger, connection, self.packer, self.artifacts)
         fetcher = Fetcher(*who, self.measure, self.find_llm, stopping, self._turn)
-        steps = Steps(self.ledger, connection, self.packer, fetcher, now, since_s, lasted_s)
+        steps = Steps(self.ledger, connection, self.packer, fetcher, now, since_s, seconds_since_first)
         wait_s = steps.take(next_step, remote)
         if wait_s is not None:
-            memory.due = tick + wait_s
+            tracker.due = tick + wait_s
         self.on_change()

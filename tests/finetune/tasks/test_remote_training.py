@@ -38,9 +38,9 @@ def triage_rows(count: int) -> Tickets:
 
 def rows_sent(spec: Spec, tickets: Tickets) -> tuple[Tickets, int]:
     """The rows as a container gets them, and how many of them choose."""
-    away = TASKS[spec.task].away
-    assert away is not None
-    learning, choosing = away.sides(spec, tickets)
+    remote = TASKS[spec.task].remote_training
+    assert remote is not None
+    learning, choosing = remote.sides(spec, tickets)
     return Tickets((*learning.rows, *choosing.rows), "triage"), len(choosing)
 
 

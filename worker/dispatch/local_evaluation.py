@@ -1,6 +1,6 @@
-"""What a platform has trained, measured at home by a process of its own, on held-out tickets that never went there.
+"""Evaluates what a platform has trained, in a child process on this machine, on held-out tickets that stayed here.
 
-A hosted model is asked about them; weights that came back are loaded.
+A hosted model is queried over its API; returned weights are loaded.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from finetune.llm_access import LlmAccess
 from finetune.platforms.contract import Bill, NoAnswer, Result
 from finetune.platforms.run_key import CorruptResult
 
-LEAST_USD_SHARE = 0.1  # of the budget, kept for the questions
+LEAST_USD_SHARE = 0.1  # of the budget, reserved for the questions
 MOST_USD = 5.0
 LONGEST_S = 2 * 3600.0
 LOOK_S = 1.0
-COMMAND = ("-m", "worker.runtime.measure_at_home")
+COMMAND = ("-m", "worker.runtime.local_evaluation")
 log = logging.getLogger("trainwise.jobs")
 
 
@@ -35,9 +35,9 @@ class MeasuringFailure(CorruptResult):
 
 @dataclass(frozen=True)
 class HostedRun:
-    """What the measurement is told: the recipe, its rows, where the model answers, and what its training cost.
+    """The input of the evaluation: the recipe, its rows, the model's endpoint, and the cost of its training.
 
-    `result` is what the platform left beside the model, its loss; the report and its pictures are written into `folder`.
+    `result` is what the platform returned beside the model (its loss); the report and its plots are written into `folder`.
     `llm` is the language model whose prompts are measured beside it, by the table `prices`. `spent_usd` is what earlier
     attempts of the job have cost.
     """
@@ -61,7 +61,7 @@ class HostedRun:
 
     @property
     def spend_usd(self) -> float:
-        """What the questions may cost: what the budget still has, a tenth of it at least."""
+        """What the questions may cost: the rest of the budget, but at least a tenth of it."""
         budget = self.spec.get("budget_usd")
         if budget is None:
             return MOST_USD
@@ -89,7 +89,7 @@ class HostedRun:
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """What the measurement is told of weights that came back: the recipe, all rows, and the files in `folder`.
+    """The input of the evaluation of returned weights: the recipe, all rows, and the files in `folder`.
 
     `training` is the report of the training (finetune/reports/training.py), or a whole one that the container made and that is
     only rechecked; `usd_per_hour` is this machine's price.
@@ -118,11 +118,11 @@ class TrainedRun:
 
 
 Measure = Callable[[HostedRun | TrainedRun, Callable[[], bool]], Result]
-"""Measures a model, until it is told to stop; NoAnswer where a later try may work, MeasuringFailure otherwise."""
+"""Evaluates a model; raises NoAnswer where a later try may work, MeasuringFailure otherwise."""
 
 
-def measure_at_home(run: HostedRun | TrainedRun, should_stop: Callable[[], bool]) -> Result:
-    """The report of a process that ends with this one's wish; its key goes through a pipe and stands in no argument."""
+def evaluate_locally(run: HostedRun | TrainedRun, should_stop: Callable[[], bool]) -> Result:
+    """Runs the evaluation in a child process and returns its report; the key goes through a pipe, never an argument."""
     process = subprocess.Popen([sys.executable, *COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     began = time.monotonic()
     message: bytes | None = run.order()

@@ -1,4 +1,4 @@
-"""The process that measures a model at home: the order on its standard input, the report as the last line of its output."""
+"""The child process that evaluates a model: it reads the order from standard input and writes the report as its last output line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One installation before one platform: ledger, desk, stand-in, and the container as a few writes; the clock is the test's."""
+"""A harness for one platform: ledger, remote controller, stand-in, a simulated container, and the test's clock."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from tests.platforms.standin import (
     PlatformJob,
     StandIn,
 )
-from worker.dispatch.at_home import HostedRun, TrainedRun
-from worker.dispatch.desk import Connection, Desk
+from worker.dispatch.local_evaluation import HostedRun, TrainedRun
 from worker.dispatch.packing import Packer
+from worker.dispatch.remote_controller import Connection, RemoteController
 from worker.jobs.records import Job, JobRequest
 from worker.jobs.remotes import Outcome
 from worker.jobs.states import END_STATES, State
@@ -55,12 +55,12 @@ def measure_at_once(run: HostedRun | TrainedRun, should_stop: Callable[[], bool]
 
 
 class Crash(BaseException):
-    """The controller is gone in the middle of what it did."""
+    """The controller process dies in the middle of a step."""
 
 
 @dataclass(frozen=True)
 class Wire:
-    """One platform for the tests: its data, its server, how to connect to that, and a machine that it offers."""
+    """One platform for the tests: its data, its stand-in server, the settings to reach it, and one machine of it."""
 
     platform: Platform
     server: Callable[[Callable[[], float]], StandIn]
@@ -69,8 +69,8 @@ class Wire:
 
 
 @dataclass
-class World:
-    """Everything of one run; `step` lets time pass, `settle` heals everything and runs to the end."""
+class PlatformHarness:
+    """The state of one run; `step` advances the clock, `finish_all` removes the faults and runs to the end."""
 
     wire: Wire
     standin: StandIn
@@ -93,20 +93,22 @@ class World:
         else:
             mirror = self.home / "runs"
         self.adapter: Adapter = connect(self.wire, self.standin, str(mirror))
-        self.desks = [self.open_desk()]
+        self.controllers = [self.open_controller()]
 
     def wall(self) -> float:
         """The wall clock, which may jump."""
         return self.clock[0] + self.wall_skew
 
-    def open_desk(self) -> Desk:
-        """A desk as after a start of the bot: it remembers nothing."""
+    def open_controller(self) -> RemoteController:
+        """A new controller, as after a start of the bot."""
         platform = self.wire.platform
         runs = getattr(self.adapter, "runs", None)
         packer = Packer(self.key, lambda digest: ROWS, {"as_of": "2026-11"})
         connection = Connection(platform, self.adapter, runs)
         artifacts = self.home / "artifacts"
-        return Desk(self.ledger, {platform.name: connection}, packer, artifacts, measure=measure_at_once)
+        return RemoteController(
+            self.ledger, {platform.name: connection}, packer, artifacts, measure=measure_at_once
+        )
 
     def submit(self) -> str:
         """A job for the platform."""
@@ -118,20 +120,20 @@ class World:
         self.jobs.append(self.ledger.submit(request).id)
         return self.jobs[-1]
 
-    def step(self, seconds: float, desk: int = 0) -> None:
-        """Time passes, one desk acts; a crash takes its memory."""
+    def step(self, seconds: float, controller: int = 0) -> None:
+        """Advances the clock and steps one controller; replaces it where it crashes."""
         self.standin.finish_calls()
         self.clock[0] += seconds
-        desk %= len(self.desks)
+        controller %= len(self.controllers)
         try:
-            self.desks[desk].step(self.wall(), self.clock[0])
+            self.controllers[controller].step(self.wall(), self.clock[0])
         except Crash:
-            self.desks[desk] = self.open_desk()
-        self.live()
+            self.controllers[controller] = self.open_controller()
+        self.renew_lives()
         self.check()
 
-    def live(self) -> None:
-        """Each container that is watched so shows life, and leaves where it has lost its claim."""
+    def renew_lives(self) -> None:
+        """Each running container writes its sign of life, or ends if it has lost its claim."""
         for job in self.standin.running() if self.standin.has_fence else []:
             if job.stage == RUNNING and self.claims(job):
                 self.show_life(job)
@@ -139,7 +141,7 @@ class World:
                 self.standin.end(job, FAILED)
 
     def check(self) -> None:
-        """What must hold at every moment."""
+        """Checks the invariants that hold at every step."""
         bill_tags = {job.tag for job in self.standin.running()}
         for job in map(self.ledger.job, self.jobs):
             if job.spent_usd < self.usd.get(job.id, 0.0) - 1e-9:
@@ -155,7 +157,7 @@ class World:
         self.check_given_up()
 
     def check_given_up(self) -> None:
-        """A job that runs is never taken for ended, whatever word its platform says."""
+        """Checks that no running job was given up, whatever status its platform shows."""
         running = {job.id for job in self.standin.jobs.values() if job.stage == RUNNING and not job.is_gone}
         for one in self.jobs:
             for remote in remotes_of(self.ledger.engine, one):
@@ -168,7 +170,7 @@ class World:
         return "Not erased" in text or "may still run" in text
 
     def advance(self, job: PlatformJob, how: str) -> None:
-        """The platform's machine and the container in it do their part."""
+        """Lets the platform and the container do one thing."""
         if job.ended_at is not None or (job.is_gone and not job.is_orphan):
             return
         if how == "start" and job.stage == WAITING:
@@ -192,7 +194,7 @@ class World:
             job.odd_word = "SOMETHING_NEW"
 
     def begin(self, job: PlatformJob) -> None:
-        """The container starts: who cannot claim the run leaves at once."""
+        """Starts the container; one that cannot claim the run ends at once."""
         if self.wire.platform.gives != "weights":
             return
         if self.runs.read(job.tag, "order") is None or not self.runs.create(job.tag, CLAIM, job.id.encode()):
@@ -202,7 +204,7 @@ class World:
         self.runs.append_event(self.run_key(job), 0, {"kind": "phase", "phase": "training"})
 
     def show_life(self, job: PlatformJob) -> None:
-        """The container's sign of life, by its own clock, which does not jump with the bot's."""
+        """Writes the container's sign of life by its own clock, which does not jump with the bot's."""
         self.runs.sign(self.run_key(job), LIFE, {"at": self.clock[0], "since": job.started_at})
 
     def run_key(self, job: PlatformJob) -> RunKey:
@@ -211,7 +213,7 @@ class World:
         return RunKey(job.tag, secret if secret in json.dumps(job.body) else "")
 
     def forge(self, what: str) -> None:
-        """Someone who may write in the bucket, and has a key of another run, leaves something in the newest one."""
+        """Writes forged objects into the newest run, with the key of another run."""
         tags = [one.tag for one in self.standin.jobs.values() if self.runs.read(one.tag, "order") is not None]
         if not tags:
             return
@@ -237,7 +239,7 @@ class World:
         return self.wire.platform.gives == "weights" and self.runs.read(job.tag, CLAIM) == job.id.encode()
 
     def finish(self, job: PlatformJob) -> None:
-        """The container leaves its result and goes."""
+        """The container writes its result and ends."""
         if self.claims(job):
             folder = self.home / "work" / job.id
             (folder / "model").mkdir(parents=True, exist_ok=True)
@@ -249,8 +251,8 @@ class World:
             self.runs.sign(self.run_key(job), DONE, {"kind": "finished", "data": {}})
         self.standin.end(job, SUCCEEDED)
 
-    def settle(self, most: int = 400) -> None:
-        """Everything works again and every job ends; what does not is a problem."""
+    def finish_all(self, most: int = 400) -> None:
+        """Removes all faults and runs until each job has ended; notes a problem for each that has not."""
         self.standin.create_faults.clear()
         self.standin.read_faults.clear()
         self.standin.is_key_good, self.standin.lag_s = True, 0.0
@@ -260,19 +262,19 @@ class World:
             for job in list(self.standin.jobs.values()):
                 job.odd_word = ""
                 if owners.get(job.tag) not in ("", job.id, job.tag):
-                    continue  # nobody wants it: it bills until the desk ends it
+                    continue  # no job owns it: it is billed until the controller ends it
                 self.advance(job, "start" if job.stage == WAITING else "finish")
             self.step(5.0 if number < 4 else 45.0)
             if all(self.ledger.job(one).state in END_STATES for one in self.jobs):
                 break
         else:
             self.problems += [f"{one} is still {self.ledger.job(one).state}" for one in self.jobs]
-        for desk in self.desks:
-            desk.reap()
+        for controller in self.controllers:
+            controller.reap()
         self.judge()
 
     def judge(self) -> None:
-        """What must hold once everything is over."""
+        """Checks the invariants of a finished run."""
         jobs = [self.ledger.job(one) for one in self.jobs]
         words = " ".join(
             json.dumps(job.report) + (job.error or "") for job in jobs if self.names_leftovers(job)
@@ -297,7 +299,7 @@ class World:
             self.problems.append("a secret stands in the ledger")
 
     def uploads(self) -> list[str]:
-        """What still lies at the platform, but for the hosted models that a report names."""
+        """Files and models still at the platform, except hosted models that a report names."""
         folders = (self.home / "runs", self.home / "mirror")
         own = [str(path) for folder in folders for path in folder.rglob("*") if path.is_file()]
         files = [str(file["filename"]) for file in getattr(self.standin, "files", {}).values()]
@@ -306,7 +308,7 @@ class World:
         return own + files + models
 
     def close(self) -> None:
-        """Everything of this run is removed."""
+        """Removes all files of this run."""
         self.ledger.close()
         shutil.rmtree(self.home, ignore_errors=True)
 
@@ -325,22 +327,22 @@ def connect(wire: Wire, standin: StandIn, runs_url: str) -> Adapter:
     return adapter
 
 
-def open_world(wire: Wire, standin: StandIn, clock: list[float]) -> World:
-    """A fresh world before a stand-in that is as after its start."""
+def open_harness(wire: Wire, standin: StandIn, clock: list[float]) -> PlatformHarness:
+    """A new harness with the stand-in reset."""
     standin.reset()
     clock[0] = 1_800_000_000.0
     base = MEMORY if MEMORY.is_dir() else None
-    return World(wire, standin, clock, Path(tempfile.mkdtemp(prefix="tw", dir=base)))
+    return PlatformHarness(wire, standin, clock, Path(tempfile.mkdtemp(prefix="tw", dir=base)))
 
 
-def open_before(wire: Wire) -> Iterator[World]:
-    """A world before a stand-in of its own; both end with the test."""
+def standalone_harness(wire: Wire) -> Iterator[PlatformHarness]:
+    """A harness with its own stand-in; both end with the test."""
     clock = [0.0]
     server = wire.server(lambda: clock[0])
-    here = open_world(wire, server, clock)
+    here = open_harness(wire, server, clock)
     yield here
     here.close()
     server.close()
 
 
-__all__ = ["DATA", "Crash", "Wire", "World", "open_before", "open_world"]
+__all__ = ["DATA", "Crash", "PlatformHarness", "Wire", "open_harness", "standalone_harness"]

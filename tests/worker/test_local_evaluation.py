@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from finetune.hosted import MissingAnswers
-from worker.runtime import measure_at_home
+from worker.runtime import local_evaluation
 
 ORDER = {"endpoint": {"key": "secret-key-of-the-test-0123456789"}, "folder": "/nowhere"}
 
@@ -30,8 +30,8 @@ def test_each_failure_has_a_sentence_without_the_key_and_says_whether_to_try_aga
     def fail(order: object) -> object:
         raise error
 
-    monkeypatch.setattr(measure_at_home, "measure", fail)
-    answer = measure_at_home.answer(dict(ORDER))
+    monkeypatch.setattr(local_evaluation, "measure", fail)
+    answer = local_evaluation.answer(dict(ORDER))
     assert words in answer["error"]
     assert answer["retryable"] is is_retryable
     assert "secret-key" not in answer["error"]
