@@ -61,10 +61,10 @@ def bf16_is_fast(device: str) -> bool:
     if device == "cuda":
         return torch.cuda.is_bf16_supported()
     has = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
-    return any(test() for test in has if test is not None) and _bf16_gain() > LEAST_BF16_GAIN
+    return any(test() for test in has if test is not None) and _bf16_gain() > MIN_BF16_GAIN
 
 
-LEAST_BF16_GAIN = 1.2
+MIN_BF16_GAIN = 1.2
 PROBE_ROWS, PROBE_TURNS = 64, 5
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from finetune.catalog import BASE_MODELS, SHAPES
 from finetune.data.card import Card
-from finetune.data.drawing import MOST_ROWS
+from finetune.data.drawing import MAX_ROWS
 from finetune.device import GIB
 from finetune.methods import METHODS, Method
 from finetune.model_size import ModelSize, size_of
@@ -81,7 +81,7 @@ def estimate_run(
     spec: Spec, card: Card, prices: Mapping[str, Any], size: Callable[[str], ModelSize] = size_of
 ) -> RunEstimate:
     """The estimate of a validated recipe on a dataset."""
-    weights, rows = size(spec.base_model), min(card.rows, MOST_ROWS)
+    weights, rows = size(spec.base_model), min(card.rows, MAX_ROWS)
     rows_tokens = tokens_a_row(spec, card) * rows * spec.epochs
     if weights.parameters is None:
         return RunEstimate(weights, tokens=rows_tokens)
@@ -119,7 +119,7 @@ def measuring_limit_s(rows: int) -> float:
 def tokens_of(spec: Spec, card: Card) -> float:
     """Tokens that pass through the model in training; a method without epochs reads each row once."""
     passes = spec.epochs if METHODS[spec.method].network else 1
-    return tokens_a_row(spec, card) * min(card.rows, MOST_ROWS) * passes
+    return tokens_a_row(spec, card) * min(card.rows, MAX_ROWS) * passes
 
 
 def tokens_a_row(spec: Spec, card: Card) -> float:

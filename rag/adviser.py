@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from rag.advice.conversation import (
-    MOST_TEXT,
+    MAX_TEXT,
     Thread,
     TurnDecision,
     about_decision,
@@ -144,7 +144,7 @@ class Adviser:
         thread = replace(
             turn.thread,
             signals=after_measuring(signals_before, signals),
-            question=turn.thread.question or question[:MOST_TEXT],
+            question=turn.thread.question or question[:MAX_TEXT],
             confirmations=turn.thread.confirmations | (frozenset(signals) & frozenset(Signals.model_fields)),
         )
         decision = decide_turn(thread, self._table)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-LEAST_QUOTE = 12  # characters: less than that stands somewhere in almost any passage
+MIN_QUOTE = 12  # characters: less than that stands somewhere in almost any passage
 URL = re.compile(r"(?:https?://|www\.)[^\s<>|)\]\"']+", re.IGNORECASE)
 _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 _TAIL = re.compile(r"\s?-?(k|m|bn|b|thousand|million|billion)?(?![a-z])(\s?%|\s?per ?cent\b)?", re.IGNORECASE)
@@ -50,7 +50,7 @@ def fault(claim: str, quote: str, passage: str, heading: str = "") -> str | None
 
     `heading` is where the passage stands: a name or number of the claim may stand there as well.
     """
-    if len(squeeze(quote)) < LEAST_QUOTE:
+    if len(squeeze(quote)) < MIN_QUOTE:
         return "the quote is too short to prove anything"
     if squeeze(quote) not in squeeze(passage):
         return "the quote does not stand verbatim in that passage"

@@ -21,7 +21,7 @@ from finetune.data.ticket import Tickets
 from finetune.data.tryouts import is_tryout
 
 CARD_SEED = 7
-MOST_COMPARED, MOST_CHARACTERS = (
+MAX_COMPARED, MAX_CHARACTERS = (
     50_000,
     100_000_000,
 )  # rows, and characters of theirs, among which near copies are counted and a split is tried
@@ -142,7 +142,7 @@ def describe(
 
 def _some(tickets: Tickets, lengths: Sequence[int]) -> Tickets:
     """The rows, or so many of them at random, in their order, that finding near copies keeps its time and memory."""
-    most = min(MOST_COMPARED, round(MOST_CHARACTERS * len(lengths) / max(1, sum(lengths))))
+    most = min(MAX_COMPARED, round(MAX_CHARACTERS * len(lengths) / max(1, sum(lengths))))
     if len(tickets) <= most:
         return tickets
     places = sorted(random.Random(CARD_SEED).sample(range(len(tickets)), most))

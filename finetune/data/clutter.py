@@ -97,7 +97,7 @@ _GREETING = re.compile(
     r"|buen(?:os|as) (?:días|tardes)|ciao|buongiorno|beste|olá|bom dia)\b[^\n]{0,40}$",
     re.IGNORECASE | re.MULTILINE,
 )
-LEAST_WORDS = 4  # that a text must have of its own for what stands below to be history
+MIN_WORDS = 4  # that a text must have of its own for what stands below to be history
 QUOTE_WORDS = 8  # the same, where no attribution says that the quoted lines are one
 _OUTPUT = re.compile(
     r"\b(?:error|exception|traceback|fatal|warn(?:ing)?|failed|debug|info|null|undefined|stderr|npm|err!)\b|^\W*at [\w$.<]+[(:]"
@@ -142,7 +142,7 @@ def _is_output(text: str) -> bool:
     return 4 * sum(bool(_OUTPUT.search(line.lstrip("> "))) for line in lines) >= len(lines) > 0
 
 
-def says_something(text: str, least: int = LEAST_WORDS) -> bool:
+def says_something(text: str, least: int = MIN_WORDS) -> bool:
     """Whether a text has words of its own beyond a greeting, a sign-off and "please see below"."""
     words = _SIGN_OFF.sub(" ", _GREETING.sub(" ", text))
     sentences = [part for part in re.split(r"[.!?\n]+", words) if part.strip() and not _SHELL.match(part)]

@@ -31,8 +31,8 @@ from finetune.data.labels import is_no_label
 from finetune.data.ticket import DatasetError
 
 CONSTANT = 0.98  # share of one value above which a column tells nothing
-LEAST_TEXT_WORDS = 3
-ONE_HOT_LEAST = 3  # yes/no columns that together are one answer,
+MIN_TEXT_WORDS = 3
+MIN_ONE_HOT = 3  # yes/no columns that together are one answer,
 ONE_HOT_ROWS = 0.6  # where this share of rows has a mark in one of them
 FIX = (
     "Say which column is which: in Slack the form asks, in the terminal --text-column and --label-column "
@@ -217,7 +217,7 @@ def _by_name(field_name: str, facts: Mapping[str, Facts], used: Iterable[str]) -
     if field_name == "created_at":
         names = [name for name in names if any(re.search(r"\d", value) for value in facts[name].values)]
     if field_name in ("text", "answer", "subject"):
-        names = [name for name in names if ranks[name] < 1_000 or facts[name].words >= LEAST_TEXT_WORDS]
+        names = [name for name in names if ranks[name] < 1_000 or facts[name].words >= MIN_TEXT_WORDS]
         if field_name != "subject":
             names.sort(key=lambda name: (facts[name].is_constant, ranks[name]))
     return names
@@ -236,10 +236,10 @@ def _guess_text(
     names = _by_name("text", facts, used)
     if names:
         fields["text"] = names[0]
-        rest = tuple(name for name in names[1:] if facts[name].words >= LEAST_TEXT_WORDS)
+        rest = tuple(name for name in names[1:] if facts[name].words >= MIN_TEXT_WORDS)
         also |= {"text": rest} if rest else {}
         return
-    least = facts[fields["subject"]].words + 1 if "subject" in fields else LEAST_TEXT_WORDS
+    least = facts[fields["subject"]].words + 1 if "subject" in fields else MIN_TEXT_WORDS
     free = [name for name in facts if name not in used and not facts[name].is_numeric]
     longest = max(free, key=lambda name: facts[name].words, default=None)
     if longest is not None and facts[longest].words >= least:
@@ -308,7 +308,7 @@ def _one_hot(
         name for name in header if facts[name].is_yes_no and not is_never_label(one_hot_label(name))
     )
     marks = [sum(is_yes(row.get(name)) for name in columns) for row in sample]
-    enough = len(columns) >= ONE_HOT_LEAST and sum(mark > 0 for mark in marks) >= ONE_HOT_ROWS * len(sample)
+    enough = len(columns) >= MIN_ONE_HOT and sum(mark > 0 for mark in marks) >= ONE_HOT_ROWS * len(sample)
     return columns if enough and sum(marks) <= 2 * len(sample) else ()
 
 

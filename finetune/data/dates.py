@@ -16,7 +16,7 @@ SANE_YEARS = range(1990, 2101)
 _SERIAL = re.compile(r"\d{5}(?:[.,]\d+)?")
 _FIRST_DAY, _FIRST, _LAST = datetime(1899, 12, 30, tzinfo=UTC), 36_526, 55_153  # 2000 to 2050
 SERIALS = "dates are a spreadsheet's numbers of days: read as such"
-MOST_UNREAD = 0.5  # of a column's values; above this the column holds no dates that we know
+MAX_UNREAD = 0.5  # of a column's values; above this the column holds no dates that we know
 _SLASHES = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})\b")
 _MONTHS = {
     1: "januar januari janvier enero janeiro gennaio jän jan ene gen",
@@ -67,7 +67,7 @@ class DateReader:
         count = sum(map(bool, self._values))
         if notes or not unread:
             return times, notes
-        if len(unread) > MOST_UNREAD * count:
+        if len(unread) > MAX_UNREAD * count:
             example = self._values[unread[0]][:40]
             note = (
                 f"dates not understood ({example!r}, {len(unread):,} rows): split at random; write 2026-11-24"

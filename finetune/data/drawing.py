@@ -8,11 +8,11 @@ import numpy as np
 
 from finetune.data.ticket import Tickets
 
-MOST_ROWS = 100_000
+MAX_ROWS = 100_000
 """Rows of a fine-tune: each is compared with the others for the split and stands in memory with its embedding."""
 
 
-def draw_rows(tickets: Tickets, seed: int, most: int = MOST_ROWS) -> Tickets:
+def draw_rows(tickets: Tickets, seed: int, most: int = MAX_ROWS) -> Tickets:
     """The tickets as they are, or `most` of their rows in order, in memory; rows on disk are read through once."""
     total = len(tickets)
     if total <= most:
@@ -23,7 +23,7 @@ def draw_rows(tickets: Tickets, seed: int, most: int = MOST_ROWS) -> Tickets:
     return replace(tickets, rows=rows)
 
 
-def drawing_note(total: int, most: int = MOST_ROWS) -> str:
+def drawing_note(total: int, most: int = MAX_ROWS) -> str:
     """What is said of a dataset of so many rows; "" where all are taken."""
     if total <= most:
         return ""

@@ -18,7 +18,7 @@ HEAD_BYTES = 65_536
 MAX_LINE = 1_000_000  # bytes; a longer line is cut and reported, so that memory stays flat
 FALLBACK = "cp1252"
 CONTROL = bytes([*range(9), *range(14, 27), *range(28, 32), 127])
-MOST_CONTROL = 0.01  # of a text file's bytes: a few NULs are damage, more is no text
+MAX_CONTROL = 0.01  # of a text file's bytes: a few NULs are damage, more is no text
 _CONTROLS = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
 )  # Unicode's Cc and Cs, without tab and line end
@@ -98,7 +98,7 @@ def is_binary(head: bytes) -> bool:
         return False
     marks = max(head.count(1), head.count(31))  # either parts cells in dumps: it stands in each line then
     marks = marks if marks >= head.count(b"\n") > 1 else 0
-    return sum(head.count(byte) for byte in CONTROL) - marks > MOST_CONTROL * len(head)
+    return sum(head.count(byte) for byte in CONTROL) - marks > MAX_CONTROL * len(head)
 
 
 def _looks_utf16(head: bytes) -> bool:

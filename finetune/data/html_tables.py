@@ -10,8 +10,8 @@ from html.parser import HTMLParser
 from finetune.data.delimited import Dialect, Row, table_records
 from finetune.data.ticket import RAW_SHOWN, DatasetError, ReadResult
 
-MOST_SPAN = 1_000
-MOST_CELLS = 20_000_000  # of all tables, spans counted out
+MAX_SPAN = 1_000
+MAX_CELLS = 20_000_000  # of all tables, spans counted out
 _START = re.compile(
     rb"(?>(?:<!--.*?-->|<\?xml[^>]*>|\s)*)<(?:!doctype html|html|head|meta|body|table|style|div)\b",
     re.I | re.S,
@@ -31,7 +31,7 @@ def is_html_table(head: bytes) -> bool:
 def html_records(data: bytes, name: str) -> Iterator[ReadResult]:
     """The rows of the page's longest table by its header; a cell over several rows stands in each.
 
-    Raises DatasetError for a page without a table, and one of more than MOST_CELLS cells.
+    Raises DatasetError for a page without a table, and one of more than MAX_CELLS cells.
     """
     parser = _Tables(name)
     parser.feed(_decode(data))
@@ -103,7 +103,7 @@ class _Tables(HTMLParser):
             self._end_cell()
             self._row = [] if self._row is None else self._row
             spans = {name: int(value) for name, value in attrs if value and value.isdecimal()}
-            self._span = tuple(min(max(1, spans.get(name, 1)), MOST_SPAN) for name in ("rowspan", "colspan"))  # type: ignore[assignment]
+            self._span = tuple(min(max(1, spans.get(name, 1)), MAX_SPAN) for name in ("rowspan", "colspan"))  # type: ignore[assignment]
             self._cell = []
         else:
             self._part_words(tag)
@@ -161,8 +161,8 @@ class _Tables(HTMLParser):
 
     def _count(self, cells: int) -> None:
         self._cells += cells
-        if self._cells > MOST_CELLS:
-            message = f"{self._name} has a table of more than {MOST_CELLS:,} cells."
+        if self._cells > MAX_CELLS:
+            message = f"{self._name} has a table of more than {MAX_CELLS:,} cells."
             raise DatasetError(message, what_next="Export the tickets as CSV: it is read in a stream.")
 
     def _end_row(self) -> None:

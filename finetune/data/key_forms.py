@@ -29,8 +29,8 @@ _MAKERS = (
 )
 KEYS = "|".join(_MAKERS)
 _WALLET = re.compile(r"[123mn][a-km-zA-HJ-NP-Z1-9]{25,34}")  # an address of Bitcoin is found as such
-LEAST_OF_EACH = 4  # digits, small and capital letters of a generated word
-LEAST_CHANGES = (
+MIN_EACH = 4  # digits, small and capital letters of a generated word
+MIN_CHANGES = (
     0.4  # of the places between characters at which the kind changes; words and numbers change seldom
 )
 
@@ -46,7 +46,7 @@ def is_random(word: str) -> bool:
     if len(run) < 24:
         return False
     kinds = ["d" if ch.isdigit() else "u" if ch.isupper() else "l" for ch in run]
-    if min(kinds.count("d"), kinds.count("u"), kinds.count("l")) < LEAST_OF_EACH:
+    if min(kinds.count("d"), kinds.count("u"), kinds.count("l")) < MIN_EACH:
         return False
     changes = sum(left != right for left, right in pairwise(kinds))
-    return changes >= LEAST_CHANGES * (len(run) - 1)
+    return changes >= MIN_CHANGES * (len(run) - 1)

@@ -10,10 +10,10 @@ from typing import Any
 
 from finetune.catalog import ENCODERS, MINILM, MULTILINGUAL, has_encoder
 
-MOST_CHARACTERS = 1_000  # of a text that are looked at
-LOOKED_AT, LEAST_WORDS, SURE, LEAST_TEXTS = 300, 8, 0.9, 20
+MAX_CHARACTERS = 1_000  # of a text that are looked at
+LOOKED_AT, MIN_WORDS, SURE, MIN_TEXTS = 300, 8, 0.9, 20
 ASKS = 0.5  # share of texts in languages that MiniLM did not learn, from which on another encoder is used
-SHOWN, LEAST_SHOWN = 4, 0.01
+SHOWN, MIN_SHOWN = 4, 0.01
 NO_LANGUAGE = "zxx"  # what py3langid says of numbers and signs
 NAMES = {
     "de": "German", "en": "English", "es": "Spanish", "fr": "French", "it": "Italian", "nl": "Dutch",
@@ -24,7 +24,7 @@ NAMES = {
 
 def identify_language(text: str) -> tuple[str, float]:
     """The likeliest language as a two-letter code, "" for what is none, and its share of the probability, 0 to 1."""
-    code, share = _identifier().classify(text[:MOST_CHARACTERS])
+    code, share = _identifier().classify(text[:MAX_CHARACTERS])
     return "" if code == NO_LANGUAGE else str(code), float(share)
 
 
@@ -39,8 +39,8 @@ def language_shares(texts: Sequence[str], seed: int = 7) -> dict[str, float]:
     Where nearly all are short, short ones are read together. {} where there is too little to tell.
     """
     some = random.Random(seed).sample(texts, min(LOOKED_AT, len(texts)))
-    units = [text for text in some if len(text.split()) >= LEAST_WORDS]
-    if len(units) < min(LEAST_TEXTS, len(some)):
+    units = [text for text in some if len(text.split()) >= MIN_WORDS]
+    if len(units) < min(MIN_TEXTS, len(some)):
         units = _join(some)
     if not units:
         return {}
@@ -56,7 +56,7 @@ def _join(texts: Sequence[str]) -> list[str]:
     for text in texts:
         part.append(text)
         words += max(len(text.split()), sum(letter > "\u2e80" for letter in text) // 2)
-        if words >= LEAST_WORDS:
+        if words >= MIN_WORDS:
             units.append(" ".join(part))
             part, words = [], 0
     return units
@@ -79,11 +79,11 @@ def language_line(shares: Mapping[str, float]) -> str:
     """The languages with their shares, and what the encoders can do with them; "" where they are not known."""
     if not shares:
         return ""
-    certain = [(code, share) for code, share in shares.items() if code and share >= LEAST_SHOWN]
+    certain = [(code, share) for code, share in shares.items() if code and share >= MIN_SHOWN]
     names = ", ".join(f"{NAMES.get(code, code)} {100 * share:.0f}%" for code, share in certain[:SHOWN])
     unclear = shares.get("", 0.0)
     parts = [names] if names else []
-    parts += [f"not certain {100 * unclear:.0f}%"] if unclear >= LEAST_SHOWN else []
+    parts += [f"not certain {100 * unclear:.0f}%"] if unclear >= MIN_SHOWN else []
     foreign = {code for code, _ in certain} - ENCODERS[MINILM].languages
     return f"Languages: {', '.join(parts)}.{_ability(shares, foreign)}" if parts else ""
 

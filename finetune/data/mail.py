@@ -22,7 +22,7 @@ _SYSTEM_LABELS = frozenset(
 )
 _REPLY = re.compile(r"^\s*(?:(?:re|aw|sv|fw|fwd|wg|antw|tr|rif)\s*(?:\[\d+\])?\s*:\s*)+", re.IGNORECASE)
 _HEADER = re.compile(rb"^[A-Za-z][A-Za-z0-9-]*:[ \t]?.*$")
-MOST_FORWARDED = 5  # mails attached to a mail that are read
+MAX_FORWARDED = 5  # mails attached to a mail that are read
 MAIL_HEADERS = (b"received:", b"message-id:", b"mime-version:", b"subject:", b"date:", b"return-path:")
 
 
@@ -143,10 +143,10 @@ def _mail(message: EmailMessage, place: int) -> Mail:
     own = [label for label in own if not label.casefold().startswith(("category ", "kategorie "))]
     ids = (header("Message-ID"), *re.findall(r"<[^>]+>", f"{header('References')} {header('In-Reply-To')}"))
     inner = list(_attached_mails(message))
-    body = "\n\n".join([_body(message), *map(_as_forward, inner[:MOST_FORWARDED])]).strip()
+    body = "\n\n".join([_body(message), *map(_as_forward, inner[:MAX_FORWARDED])]).strip()
     files = tuple(filter(None, (part.get_filename() for part in _attachments(message))))
-    if len(inner) > MOST_FORWARDED:
-        files = (f"{len(inner) - MOST_FORWARDED} mails", *files)
+    if len(inner) > MAX_FORWARDED:
+        files = (f"{len(inner) - MAX_FORWARDED} mails", *files)
     return Mail(place, header("Subject"), body, sender, name, header("Date"), tuple(own), ids, files)
 
 

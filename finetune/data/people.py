@@ -15,7 +15,7 @@ from functools import cached_property
 from finetune.data.secrets import Span
 from finetune.data.ticket import Ticket
 
-MOST_WORDS, RARE = 500_000, 0.0005  # words counted at once; the share below which one is forgotten then
+MAX_WORDS, RARE = 500_000, 0.0005  # words counted at once; the share below which one is forgotten then
 COMMON_SHARE = 0.005  # a word in this share of the tickets in lower case is no name, whoever is called so
 SHORTEST_NAME = 3
 NAMES_THAT_ARE_WORDS = frozenset(
@@ -98,7 +98,7 @@ class People:
         for number, row in enumerate(rows if any(row.names for row in rows) else (), 1):
             lower.update({word for word in _WORD.findall(row.text) if word[0].islower()})
             names.update(row.names)
-            if len(lower) > MOST_WORDS:  # rare ones go: they cannot become common but by a tenth of the share
+            if len(lower) > MAX_WORDS:  # rare ones go: they cannot become common but by a tenth of the share
                 least = max(1, RARE * number)
                 lower = Counter({word: count for word, count in lower.items() if count > least})
         most = max(2, COMMON_SHARE * len(rows))

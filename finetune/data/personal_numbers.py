@@ -277,7 +277,7 @@ _WALLET = Near(
     0,
     0,
 )
-LEAST_WALLET = 26  # characters
+MIN_WALLET = 26  # characters
 _WORTH_A_LOOK = re.compile(r"@|\d|::|\b(?:at|arroba|ät)\b", re.IGNORECASE)
 
 
@@ -289,6 +289,6 @@ def personal_spans(text: str) -> list[Span]:
     if len(_ONE_DIGIT.findall(text)) > 5:
         spans += [*card_spans(text), *iban_spans(text), *phone_spans(text)]
         spans += [Span(*match.span(), "SSN") for match in _SSN.finditer(text)]
-        if longest_word(text) >= LEAST_WALLET:
+        if longest_word(text) >= MIN_WALLET:
             spans += [Span(*match.span(), "WALLET") for match in _WALLET.finditer(text)]
     return spans

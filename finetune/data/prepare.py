@@ -42,7 +42,7 @@ __all__ = [
 LETTER = re.compile(r"[^\W\d_]")
 TOLD_EVERY = 1_000  # rows
 LONG_TIMES = 20  # times the median length
-LONG_LEAST = 5_000  # characters below which nothing is too long
+MIN_LONG_CHARACTERS = 5_000  # characters below which nothing is too long
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def _meaning(row: Ticket) -> tuple[str, str]:
 def _note_lengths(rows: Sequence[Ticket], counts: Counter[str], problems: ProblemLog) -> None:
     """Report rows far longer than the others: they stay, but a model reads only their beginning."""
     sizes = array("q", (len(row.text) for row in rows))
-    limit = max(LONG_LEAST, LONG_TIMES * median(sizes or [0]))
+    limit = max(MIN_LONG_CHARACTERS, LONG_TIMES * median(sizes or [0]))
     for at, size in enumerate(sizes):
         if size > limit:
             row = rows[at]

@@ -19,7 +19,7 @@ from finetune.data.tryouts import is_tryout
 
 Asking = Literal["merge", "drop", "label"]
 EXAMPLES, EXAMPLE_CHARACTERS, TICKET_CHARACTERS = 3, 200, 900
-MOST_PAIRS, MOST_DOUBTS = 50, 200
+MAX_PAIRS, MAX_DOUBTS = 50, 200
 TEXTS_AT_ONCE, ROWS_AT_ONCE = 10, 1_000
 CHOICES: Mapping[Asking, tuple[str, ...]] = {
     "merge": ("merge", "other", "apart"),
@@ -92,7 +92,7 @@ def _merges(tickets: Tickets, decisions: Sequence[Decision], check: LabelCheck |
             larger, smaller = sorted(names, key=rank.__getitem__)
             reason = f"A model gives one for the other on {100 * one.share:.0f}% of their tickets."
             reasons.setdefault((smaller, larger), reason)
-    pairs = [pair for pair in reasons if frozenset(pair) not in apart][:MOST_PAIRS]
+    pairs = [pair for pair in reasons if frozenset(pair) not in apart][:MAX_PAIRS]
     homes: dict[str, list[Ticket]] = {name: [] for pair in pairs for name in pair}
     for row in tickets.rows:
         if row.label in homes:

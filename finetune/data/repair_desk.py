@@ -15,7 +15,7 @@ from typing import Any
 from finetune.data.card import Card, describe
 from finetune.data.doubts import LabelCheck
 from finetune.data.object_store import Shelf
-from finetune.data.questions import MOST_DOUBTS, Question, open_doubts, open_questions
+from finetune.data.questions import MAX_DOUBTS, Question, open_doubts, open_questions
 from finetune.data.reading import check_whole
 from finetune.data.repair import (
     CHANGES,
@@ -30,7 +30,7 @@ from finetune.data.ticket import DatasetError, Ticket, Tickets
 from finetune.data.tryouts import is_tryout
 
 TRIES = 5  # against others who repair the same dataset in this moment
-DESCRIBE_MOST = (
+MAX_DESCRIBED_ROWS = (
     5_000  # rows; of more, copies and split stay as the card has them: finding them anew takes a minute
 )
 DECIDED = "Somebody has decided this already, so nothing was changed."
@@ -66,7 +66,7 @@ class RepairDesk:
         repairs, check = Repairs.from_json(card.repairs, card.digest), self.check_of(card)
         tickets = self._shelf.rows(card.digest)
         questions = open_questions(tickets, repairs.in_force, check)
-        firsts = list(islice((one for one in questions if one.kind == "label"), MOST_DOUBTS))
+        firsts = list(islice((one for one in questions if one.kind == "label"), MAX_DOUBTS))
         others = [one for one in questions if one.kind != "label"]
         notes = _notes(card, check, open_doubts(questions))
         return Inspection(card, (*others, *firsts), repairs.decisions, check is not None, notes)
@@ -191,7 +191,7 @@ class RepairDesk:
             tryouts=sum(map(is_tryout, tickets.texts)),
             added_at=now,
         )
-        if len(tickets) > DESCRIBE_MOST:
+        if len(tickets) > MAX_DESCRIBED_ROWS:
             return card
         fresh = describe(
             tickets, name=card.name, scopes=card.scopes, licence="", added_by=card.added_by, added_at=now
@@ -216,6 +216,6 @@ def _notes(card: Card, check: LabelCheck | None, doubts: int) -> tuple[str, ...]
     notes = []
     if check.count < check.total:
         notes.append(f"A model looked at {check.count:,} of {check.total:,} labels, drawn at random.")
-    if doubts > MOST_DOUBTS:
-        notes.append(f"Of {doubts:,} labels in doubt the {MOST_DOUBTS} most doubtful are asked about first.")
+    if doubts > MAX_DOUBTS:
+        notes.append(f"Of {doubts:,} labels in doubt the {MAX_DOUBTS} most doubtful are asked about first.")
     return tuple(notes)

@@ -36,7 +36,7 @@ _VALUE = r"[\"'`“„«]?(?P<it>[^\s\"'`”“»,;<>{}()\[\]]{4,})"
 _DIGITS = re.compile(r"\d+")
 _LONG = re.compile(r"(?<![\w.-])[\w.-]{13,}")
 _KEYS = Near(re.compile(rf"(?<![\w-])(?P<it>{KEYS})(?![\w-])"), _LONG, 0, 0)
-LEAST_KEY, LEAST_RANDOM = 13, 31  # characters without a blank
+MIN_KEY, MIN_RANDOM = 13, 31  # characters without a blank
 _SECRETS = (
     re.compile(
         r"(?P<it>-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z))",
@@ -124,11 +124,11 @@ _SECRET_WORDS = re.compile(
 def secret_spans(text: str) -> Iterator[Span]:
     """Secrets, as SECRET, and reference numbers, as ORDER_ID, where they stand."""
     longest = longest_word(text)
-    for pattern in (*_SECRETS, _CODES, *((_KEYS,) if longest >= LEAST_KEY else ())):
+    for pattern in (*_SECRETS, _CODES, *((_KEYS,) if longest >= MIN_KEY else ())):
         for match in pattern.finditer(text):
             group = "it" if match["it"] else "own"
             yield Span(match.start(group), match.end(group), "SECRET")
-    if longest >= LEAST_RANDOM:
+    if longest >= MIN_RANDOM:
         yield from _word_spans(text)
     for match in _ASSIGNED.finditer(text):
         if _is_value(match["it"], is_code=match["sign"] != ":" or "_" in match["name"]):

@@ -16,15 +16,15 @@ from finetune.data.duplicates import find, find_duplicates, union
 from finetune.data.ticket import DatasetError, Ticket, Tickets
 
 TEST_SHARE = 0.15
-TEST_MOST = 3_000
+MAX_TEST_ROWS = 3_000
 DEV_SHARE = 0.12
-DEV_MOST = 1_000
+MAX_DEV_ROWS = 1_000
 SMALL = 2.5  # below this many times test_min rows, a fixed test set would starve training
 FOLDS = 5
-LEFT_OUT_MOST = 0.2
+MAX_LEFT_OUT_SHARE = 0.2
 PLACEHOLDER = 0.2  # a customer of a larger share is a placeholder ("web form"), not a person
 DATED = 0.9
-TRAIN_LEAST = 0.3
+MIN_TRAIN_SHARE = 0.3
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def split(tickets: Tickets, seed: int, test_min: int = 200, clusters: Sequence[i
     groups, apart = _groups(rows, clusters)
     if len(groups) > 1:
         parts = _divide(rows, groups, clusters, apart, seed, test_min)
-        if len(parts.train) >= TRAIN_LEAST * len(rows):
+        if len(parts.train) >= MIN_TRAIN_SHARE * len(rows):
             return parts
     groups = _join(clusters)
     if len(groups) > 1:
@@ -82,7 +82,7 @@ def _divide(
     labels = [row.label or "" for row in rows]
     if len(rows) < SMALL * test_min:
         return _cross_validated(groups, labels, clusters, apart, seed, test_min)
-    size = min(max(test_min, round(TEST_SHARE * len(rows))), TEST_MOST)
+    size = min(max(test_min, round(TEST_SHARE * len(rows))), MAX_TEST_ROWS)
     dates = _dates(rows)
     if dates is not None:
         test, left_out, how = _latest(groups, dates, size)
@@ -153,7 +153,7 @@ def _latest(
     home = {row: at for at, group in enumerate(groups) for row in group}
     strict = set(newest[:size])
     earlier = {row for at in {home[row] for row in strict} for row in groups[at]} - strict
-    if len(earlier) <= LEFT_OUT_MOST * len(dates):
+    if len(earlier) <= MAX_LEFT_OUT_SHARE * len(dates):
         start = when[newest[size - 1]]
         return strict, earlier, f"the latest weeks (since {start:%Y-%m-%d})"
     test: set[int] = set()
@@ -189,7 +189,7 @@ def _dev(
     count = sum(map(len, rest))
     if count < 2 or len(rest) < 2:
         return {row for group in rest for row in group}, set()
-    share = min(DEV_SHARE, DEV_MOST / count)
+    share = min(DEV_SHARE, MAX_DEV_ROWS / count)
     dev, train = _spread(rest, labels, [share, 1 - share], seed + 1)
     if not dev or not train:
         smallest = min(rest, key=lambda group: (len(group), group))

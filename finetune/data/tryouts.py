@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-MOST_CHARACTERS, MOST_WORDS = 80, 8
+MAX_CHARACTERS, MAX_WORDS = 80, 8
 TRIES = frozenset(
     """test tests testing tester testen testticket testmail testfall testeintrag testanfrage prueba pruebas teste testes essai
     prova asdf asdfasdf asdfgh asdfghjkl qwerty qwertz qwertyuiop sdf fgh dfg lorem ipsum foo bar foobar blah bla blabla
@@ -22,12 +22,12 @@ BESIDE = frozenset(
 
 def is_tryout(text: str) -> bool:
     """Whether the whole text says only that somebody tried something; numbers and signs do not count."""
-    if len(text) > MOST_CHARACTERS:
+    if len(text) > MAX_CHARACTERS:
         return False
     words = re.findall(r"[^\W\d_]+", text.casefold())
     if not words:
         return False
-    if len(words) > MOST_WORDS:
+    if len(words) > MAX_WORDS:
         return False
     if any(word in TRIES for word in words):
         return all(word in TRIES or word in BESIDE for word in words)

@@ -25,10 +25,10 @@ MAX_WORKBOOK = 1_000_000_000  # bytes of its sheets, which stand in memory as a 
 MAX_CELLS = 40_000_000  # of a sheet's rectangle
 BLOCK = 1 << 20
 MAX_TAG = 64 << 20  # bytes between two tags
-MOST_ROWS = 1_048_576
+MAX_ROWS = 1_048_576
 _CELL = re.compile(rb'<(?:\w+:)?c\s(?:[^<>]*?\s)?r="[A-Z]{1,3}(\d{1,7})"[^<>]*(?<!/)>(?!</)')
 _WIDE = re.compile(rb' r="([A-Z]{2,3})\d{1,7}"[^<>]*(?<!/)>(?!</)')
-LEAST_CELL = 20  # bytes of a cell that refers to a text
+MIN_CELL = 20  # bytes of a cell that refers to a text
 _REFERENCE = re.compile(rb'<(?:\w+:)?c\s[^<>]*?\bt="s"[^<>]*><(?:\w+:)?v>(\d{1,9})<')
 _TEXT_END = re.compile(rb"</(?:\w+:)?si>")
 _ODS = re.compile(rb"<table:table(?=[ >])|<table:table-(row|cell)(?=[ />])([^<>]*)>")
@@ -166,8 +166,8 @@ def _rectangle(archive: zipfile.ZipFile, name: str) -> tuple[int, int]:
     columns = 0
     for letter in wide:
         columns = 26 * columns + letter - 64
-    if columns * MOST_ROWS <= MAX_CELLS:
-        return MOST_ROWS, columns
+    if columns * MAX_ROWS <= MAX_CELLS:
+        return MAX_ROWS, columns
     rows = (int(match[1]) for block in _blocks(archive, name) for match in _CELL.finditer(block))
     return max(rows, default=0), columns
 
@@ -206,7 +206,7 @@ def _text_size(archive: zipfile.ZipFile, sheets: list[str]) -> int:
             sizes.append(rest + size)
             rest = 0
         rest += tail
-    cells = sum(archive.getinfo(name).file_size for name in sheets) // LEAST_CELL
+    cells = sum(archive.getinfo(name).file_size for name in sheets) // MIN_CELL
     if not sizes or cells * max(sizes) <= MAX_WORKBOOK:
         return 0
     total = 0

@@ -22,7 +22,7 @@ from finetune.evaluation.repeated_looks import (
 
 VERSION = 2  # of what `to_json` gives and of how the bets are made: another one is made anew from the events
 LABEL_CHANCE, FAR_CHANCE, CONFIDENCE_CHANCE = 0.01, 0.005, 0.005  # false alarms over all looks at one model
-LEAST_CHECKS, LEAST_TICKETS = 10, 30  # fewer ring nothing
+MIN_CHECKS, MIN_TICKETS = 10, 30  # fewer ring nothing
 DOUBT_BEGINS, DOUBT_ENDS = 2.0, 1.8  # loudness of the labels: three wrong answers among a few
 DOUBTED_WEALTH = 5.0  # of the bets on tickets: far from an alarm, and rare by luck
 FAR_SHARE = 0.05  # of held-out tickets that are near no training ticket, by construction; on few of them up to twice that
@@ -54,10 +54,10 @@ class Alarms:
         """Bets on the next ticket that the model settled, in the order in which it did."""
         self.far.take(not is_near)
         self.change.take(confidence)
-        if self.alarm or self.far.count < LEAST_TICKETS:
+        if self.alarm or self.far.count < MIN_TICKETS:
             return
         if self.far.rings(FAR_CHANCE):
-            far, tickets = self.far.part(LEAST_TICKETS)
+            far, tickets = self.far.part(MIN_TICKETS)
             self.alarm = (
                 f"the tickets have changed: {far} of the last {tickets} are near none that it was trained on"
             )
@@ -70,7 +70,7 @@ class Alarms:
         self.labels_doubt = self.checks.loudness >= (DOUBT_ENDS if self.labels_doubt else DOUBT_BEGINS)
         if self.alarm or not _is_broken(self.checks):
             return
-        wrong, answers = self.checks.part(LEAST_CHECKS)
+        wrong, answers = self.checks.part(MIN_CHECKS)
         self.alarm = f"the promise is broken: people found {wrong} of {answers} answers wrong, and at most {self.promise:.0%} were promised"
         self.is_of_labels = True
 
@@ -111,4 +111,4 @@ def breaks_its_promise(checks: Sequence[bool], promise: float) -> bool:
 
 
 def _is_broken(bet: RateBet) -> bool:
-    return bet.count >= LEAST_CHECKS and bet.rings(LABEL_CHANCE)
+    return bet.count >= MIN_CHECKS and bet.rings(LABEL_CHANCE)

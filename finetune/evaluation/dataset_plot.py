@@ -15,8 +15,8 @@ from finetune.data.card import Card, issues
 
 INK, MUTED, GROUND = "#1d1c1d", "#5b5f66", "#ffffff"
 BAR, FEW, ISSUE = "#0b6e4f", "#c2410c", "#b45309"
-MOST_BARS = 14
-MOST_ISSUES = 6
+MAX_BARS = 14
+MAX_ISSUES = 6
 ENOUGH = 50  # tickets a queue from which training is worth a try
 
 
@@ -26,7 +26,7 @@ def card_png(card: Card) -> bytes:
     from matplotlib.figure import Figure
 
     bars, title = _bars(card)
-    rows = issues(card)[:MOST_ISSUES]
+    rows = issues(card)[:MAX_ISSUES]
     heights = [1.0 + 0.42 * len(bars), 0.7 + 0.42 * max(1, len(rows))]
     figure = Figure(figsize=(6.4, sum(heights) + 0.7), dpi=160, facecolor=GROUND, layout="constrained")
     FigureCanvasAgg(figure)
@@ -57,19 +57,19 @@ def card_alt(card: Card) -> str:
 def _bars(card: Card) -> tuple[list[tuple[str, int]], str]:
     """Queues by size (the smallest summed up), or months or weeks where there are no queues."""
     if card.classes:
-        if len(card.classes) <= MOST_BARS:
+        if len(card.classes) <= MAX_BARS:
             return list(card.classes), "Tickets per queue"
-        rest = card.classes[MOST_BARS - 3 : -2]
+        rest = card.classes[MAX_BARS - 3 : -2]
         middle = (f"({len(rest)} others, median)", round(median(count for _, count in rest)))
-        bars = [*card.classes[: MOST_BARS - 3], middle, *card.classes[-2:]]
+        bars = [*card.classes[: MAX_BARS - 3], middle, *card.classes[-2:]]
         return bars, f"Tickets per queue, {len(card.classes)} queues"
     if card.weeks:
         months: dict[str, int] = {}
         for monday, count in card.weeks:
             months[monday[:7]] = months.get(monday[:7], 0) + count
         if len(months) > 2:
-            return list(months.items())[-MOST_BARS:], "Tickets per month"
-        return list(card.weeks)[-MOST_BARS:], "Tickets per week (from Monday)"
+            return list(months.items())[-MAX_BARS:], "Tickets per month"
+        return list(card.weeks)[-MAX_BARS:], "Tickets per week (from Monday)"
     sides = [(side, int(card.splits.get(side, 0))) for side in ("train", "dev", "test")]
     return [(name, count) for name, count in sides if count], "Tickets per side of the split"
 

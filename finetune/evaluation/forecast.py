@@ -164,7 +164,7 @@ def _shake(
 
 EXPONENTS = np.linspace(0.2, 2.0, 19)
 TURNS = 36
-LEAST_ERROR = 1e-4
+MIN_ERROR = 1e-4
 
 
 def sigmoid(sizes: np.ndarray, errors: np.ndarray, rows: np.ndarray, at_zero: float) -> np.ndarray:
@@ -190,7 +190,7 @@ def sigmoid(sizes: np.ndarray, errors: np.ndarray, rows: np.ndarray, at_zero: fl
 def plain(sizes: np.ndarray, errors: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """A straight line between the logarithms of the last four sizes and their errors; never rising."""
     x = np.log(sizes[-4:] / sizes[-1])
-    y = np.log(np.maximum(errors[:, -4:], LEAST_ERROR))
+    y = np.log(np.maximum(errors[:, -4:], MIN_ERROR))
     weight = sizes[-4:] / sizes[-4:].sum()
     middle = float(x @ weight)
     height = y @ weight

@@ -2,7 +2,7 @@
 
 Embeddings and logistic regression, cross-validated with near-copies on one side (a copy with the same wrong
 label would defend it). Covers labels that disagree with similar tickets; does not cover a queue that is
-wrong throughout, nor classes of fewer than LEAST rows. A suspect is a question to a person, not a verdict.
+wrong throughout, nor classes of fewer than MIN_CLASS_ROWS rows. A suspect is a question to a person, not a verdict.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 FOLDS = 5
-LEAST = 5  # rows that a class needs to be checked
-MOST = 20_000  # rows checked at once, drawn at random of more; so many take minutes
-LEAST_CONFUSIONS, OVERLAP = (
+MIN_CLASS_ROWS = 5  # rows that a class needs to be checked
+MAX_CHECKED_ROWS = 20_000  # rows checked at once, drawn at random of more; so many take minutes
+MIN_CONFUSIONS, OVERLAP = (
     5,
     0.3,
 )  # tickets in each direction, and of both labels' tickets, for two labels to overlap
@@ -75,23 +75,23 @@ class Noise:
 
 
 def find_noise(tickets: Tickets, embed: Embed | None = None, seed: int = 7) -> Noise:
-    """Check every label (of MOST rows, drawn with `seed`, where there are more). `embed` gives (n, dim) rows; by default frozen MiniLM.
+    """Check every label (of MAX_CHECKED_ROWS rows, drawn with `seed`, where there are more). `embed` gives (n, dim) rows; by default frozen MiniLM.
 
-    Deterministic for a seed. Raises DatasetError where there are no two classes of LEAST rows.
+    Deterministic for a seed. Raises DatasetError where there are no two classes of MIN_CLASS_ROWS rows.
     """
     import numpy as np
 
     every, total = list(range(len(tickets))), sum(count for _, count in tickets.classes)
     places_drawn = (
         every
-        if total <= MOST
-        else np.sort(np.random.default_rng(seed).permutation(len(every))[:MOST]).tolist()
+        if total <= MAX_CHECKED_ROWS
+        else np.sort(np.random.default_rng(seed).permutation(len(every))[:MAX_CHECKED_ROWS]).tolist()
     )
     labels = [row.label for row in tickets.rows]
     counts = Counter(label for at in places_drawn if (label := labels[at]))
-    names = sorted(label for label, count in counts.items() if count >= LEAST)
+    names = sorted(label for label, count in counts.items() if count >= MIN_CLASS_ROWS)
     if len(names) < 2:
-        message = f"Labels can be checked from two queues of {LEAST} tickets on."
+        message = f"Labels can be checked from two queues of {MIN_CLASS_ROWS} tickets on."
         raise DatasetError(message, what_next="Add labelled tickets.")
     queues = set(names)
     rows = [at for at in places_drawn if labels[at] in queues]
@@ -106,7 +106,7 @@ def find_noise(tickets: Tickets, embed: Embed | None = None, seed: int = 7) -> N
         own, other = float(shares[place, targets[place]]), float(shares[place, best])
         suspects.append(Suspect(rows[place], row.id, names[targets[place]], names[best], own, other))
     overlaps = _overlaps(names, targets, shares.argmax(1))
-    whole = total if total > MOST else len(rows)
+    whole = total if total > MAX_CHECKED_ROWS else len(rows)
     return Noise(len(rows), tuple(suspects), float((shares.argmax(1) == targets).mean()), overlaps, whole)
 
 
@@ -118,7 +118,7 @@ def _overlaps(names: Sequence[str], targets: np.ndarray, guesses: np.ndarray) ->
     for (first, second), count in pairs.items():
         back = pairs.get((second, first), 0)
         share = (count + back) / (sizes[first] + sizes[second])
-        if first < second and min(count, back) >= LEAST_CONFUSIONS and share >= OVERLAP:
+        if first < second and min(count, back) >= MIN_CONFUSIONS and share >= OVERLAP:
             overlaps.append(Overlap(names[first], names[second], round(share, 3)))
     return tuple(sorted(overlaps, key=lambda one: -one.share))
 

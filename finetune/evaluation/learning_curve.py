@@ -28,7 +28,7 @@ SEEDS, SEEDS_OF_MANY = 5, 3
 MANY_ROWS = 3_000  # from here on the fits take so long, and scatter so little, that 3 seeds do
 WORTH = 0.01  # points (as a share) of a doubling from which on more tickets are worth their labels
 
-LEAST_OF_CLASS, CHANCE = 10, 0.05  # held-out rows of a class to judge it by; wrong calls over all classes
+MIN_CLASS_ROWS, CHANCE = 10, 0.05  # held-out rows of a class to judge it by; wrong calls over all classes
 
 SizeScore = Callable[[int, int], float]
 Answers = dict[
@@ -118,7 +118,7 @@ def rising_classes(sample: Sample, answers: Answers) -> str:
         size: np.mean([labels == sample.truth for labels in answers[size]], axis=0) for size in (half, full)
     }
     gains, counts = share[full] - share[half], np.bincount(sample.truth, minlength=len(sample.names))
-    classes = [at for at in range(len(sample.names)) if counts[at] >= LEAST_OF_CLASS]
+    classes = [at for at in range(len(sample.names)) if counts[at] >= MIN_CLASS_ROWS]
     z = float(norm.ppf(1 - CHANCE / (2 * max(1, len(classes)))))
     rises = []
     for at in classes:

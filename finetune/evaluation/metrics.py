@@ -13,7 +13,7 @@ from finetune.reports.finetune import ClassScore
 from finetune.reports.parts import Confusion, LossPoint, SystemLine
 
 SHOWN_PAIRS = 8
-LEAST_RISE = 0.02  # of the validation loss: less is no overfitting, however small the loss
+MIN_RISE = 0.02  # of the validation loss: less is no overfitting, however small the loss
 
 
 def confused_pairs(
@@ -54,7 +54,7 @@ def overfitting(history: Sequence[LossPoint]) -> str | None:
     best_step, best = min(val, key=lambda pair: pair[1])
     last_step, last = val[-1]
     falling = np.mean(train[-len(train) // 4 :]) < np.mean(train[: len(train) // 2])
-    if best_step == last_step or last < max(1.05 * best, best + LEAST_RISE) or not falling:
+    if best_step == last_step or last < max(1.05 * best, best + MIN_RISE) or not falling:
         return None
     return (
         f"It began to overfit after step {best_step}: validation loss rose from {best:.2f} to {last:.2f} "
@@ -63,9 +63,9 @@ def overfitting(history: Sequence[LossPoint]) -> str | None:
 
 
 def still_falling(history: Sequence[LossPoint]) -> str | None:
-    """A sentence when the last epoch still lowered the validation loss by LEAST_RISE or more, else None."""
+    """A sentence when the last epoch still lowered the validation loss by MIN_RISE or more, else None."""
     val = [point.val_loss for point in history if point.val_loss is not None]
-    if len(val) < 2 or val[-2] - val[-1] < LEAST_RISE:
+    if len(val) < 2 or val[-2] - val[-1] < MIN_RISE:
         return None
     return (
         f"Its error on unseen tickets was still falling when training ended (loss {val[-2]:.2f} to {val[-1]:.2f} in "

@@ -18,7 +18,7 @@ from finetune.evaluation.statistics import Interval, wilson
 
 LOOKED_AT = 150
 SUSPICION = 4.0  # so many times more tickets are shown to people in shadow while something may have changed (alarms.py)
-LEAST_TO_RECALIBRATE = 75
+MIN_CHECKS_TO_RECALIBRATE = 75
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def recalibrate(
 ) -> Threshold | None:
     """The threshold on recent tickets that were shown to people at random; None while they are too few to try."""
     checks = [one for one in observations if one.is_audit and one.right is not None][-LOOKED_AT:]
-    if len(checks) < LEAST_TO_RECALIBRATE:
+    if len(checks) < MIN_CHECKS_TO_RECALIBRATE:
         return None
     confidences = np.array([one.confidence for one in checks])
     right = np.array([bool(one.right) for one in checks])
@@ -78,7 +78,7 @@ def recalibrate(
 
 
 WORD = re.compile(r"[^\W\d_]{4,}")
-LEAST_OF_A_WORD, WORDS_NAMED = 3, 3
+MIN_WORD_TICKETS, WORDS_NAMED = 3, 3
 
 
 def new_words(far: Sequence[str], others: Sequence[str]) -> list[str]:
@@ -90,7 +90,7 @@ def new_words(far: Sequence[str], others: Sequence[str]) -> list[str]:
     rate = {
         word: (count / len(far)) / ((theirs[word] + 0.5) / (len(others) + 1))
         for word, count in ours.items()
-        if count >= LEAST_OF_A_WORD
+        if count >= MIN_WORD_TICKETS
     }
     best = sorted(rate, key=lambda word: (-rate[word] * ours[word], word))
     return [word for word in best if rate[word] > 2][:WORDS_NAMED]

@@ -14,7 +14,7 @@ from finetune.reports.parts import LearningPoint, LossPoint, Plot, Score, System
 
 INK, TUNED, BASE, FAINT = "#1d1c1d", "#0b6e4f", "#8a8f98", "#d9dce1"
 ACCENT = "#c2410c"
-MOST_CLASSES = 12
+MAX_CLASSES = 12
 TITLES = SIGNS | {"chrf": "likeness (chrF)"}
 
 
@@ -196,15 +196,15 @@ def confusion_plot(truth: np.ndarray, predicted: np.ndarray, names: Sequence[str
 
 
 def _most_confused(truth: np.ndarray, predicted: np.ndarray, classes: Sequence[int]) -> list[int]:
-    """At most MOST_CLASSES of `classes`, pair by pair from the most frequent mistake on, so both ends are shown."""
+    """At most MAX_CLASSES of `classes`, pair by pair from the most frequent mistake on, so both ends are shown."""
     pairs = Counter((int(t), int(p)) for t, p in zip(truth, predicted, strict=True) if t != p)
     subset: list[int] = []
     for pair, _ in pairs.most_common():
         new = [c for c in pair if c not in subset]
-        if len(subset) + len(new) <= MOST_CLASSES:
+        if len(subset) + len(new) <= MAX_CLASSES:
             subset += new
     rest = [c for c in classes if c not in subset]
-    return sorted([*subset, *rest[: MOST_CLASSES - len(subset)]])
+    return sorted([*subset, *rest[: MAX_CLASSES - len(subset)]])
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:

@@ -22,11 +22,11 @@ JUMPS = 0.01  # of the wealth that changes sides at each ticket
 SIDES = (-1.0, 0.0, 1.0)
 ENOUGH = 1e12  # wealth that rings at any chance; betting on would end at infinity, which JSON does not know
 LAST = 30  # events that are remembered one by one
-LEAST_ODDS, STEPS = (
+MIN_ODDS, STEPS = (
     1e-6,
     20,
 )  # confidences are told apart by their log-odds, in so many steps for each factor of e
-EDGE = round(-math.log(LEAST_ODDS) * STEPS)
+EDGE = round(-math.log(MIN_ODDS) * STEPS)
 
 
 @dataclass
@@ -178,5 +178,5 @@ def bet_on_change(before: Sequence[float], values: Sequence[float], seed: int = 
 
 
 def _step_of(value: float) -> int:
-    odds = min(max(float(value), LEAST_ODDS), 1 - LEAST_ODDS)
+    odds = min(max(float(value), MIN_ODDS), 1 - MIN_ODDS)
     return min(max(round(math.log(odds / (1 - odds)) * STEPS), -EDGE), EDGE) + EDGE

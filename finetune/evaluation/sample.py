@@ -248,9 +248,9 @@ def cautions(sample: Sample) -> list[Caution]:
 
 MANY_COPIES = 0.05
 CERTAIN = 2.58  # standard errors (99%)
-LEAST_DROP = 0.03
-LEAST_SHIFT = 0.10
-LEAST_DATED = 30
+MIN_DROP = 0.03
+MIN_SHIFT = 0.10
+MIN_DATED = 30
 
 
 def newer_test(sample: Sample) -> bool:
@@ -265,10 +265,10 @@ def drift_cautions(sample: Sample, dev: float | None, dev_rows: int, test: float
     if not newer_test(sample):
         return []
     notes, fold = [], sample.once
-    if dev is not None and dev_rows >= LEAST_DATED:
+    if dev is not None and dev_rows >= MIN_DATED:
         middle = (dev * dev_rows + test * len(fold.test)) / (dev_rows + len(fold.test))
         error = np.sqrt(middle * (1 - middle) * (1 / dev_rows + 1 / len(fold.test)))
-        if dev - test > max(LEAST_DROP, CERTAIN * error):
+        if dev - test > max(MIN_DROP, CERTAIN * error):
             text = (
                 f"The tickets drift: on the latest ones the score is {100 * test:.1f}%, on older ones "
                 f"{100 * dev:.1f}%. Expect it to fall further with time: retrain often, or train on "
@@ -276,7 +276,7 @@ def drift_cautions(sample: Sample, dev: float | None, dev_rows: int, test: float
             )
             notes.append(Caution(DRIFT, text))
     shift, usual = mix_shift(sample.labels[fold.train], sample.labels[fold.test], len(sample.names))
-    if shift > max(LEAST_SHIFT, usual):
+    if shift > max(MIN_SHIFT, usual):
         text = (
             f"The mix of classes changed: {100 * shift:.0f}% of the latest tickets would have to move to "
             "another class to look like the training tickets."

@@ -13,7 +13,7 @@ from finetune.reports.parts import Plot
 
 INK, GOOD, BAD, FAINT = "#1d1c1d", "#0b6e4f", "#c2410c", "#6b7280"
 BUSINESS_FILE = "business.png"
-MOST_LINES, TITLE_WIDTH = 6, 52
+MAX_LINES, TITLE_WIDTH = 6, 52
 
 
 def business_plot(case: BusinessCase, file: Path) -> Plot:
@@ -21,7 +21,7 @@ def business_plot(case: BusinessCase, file: Path) -> Plot:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    lines = [line for line in case.lines if line.share is not None][:MOST_LINES]
+    lines = [line for line in case.lines if line.share is not None][:MAX_LINES]
     figure = Figure(figsize=(8.0, 1.9 + 0.95 * len(lines)), dpi=150, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from finetune.data.split import DEV_MOST, DEV_SHARE, SMALL, TEST_MOST, TEST_SHARE
+from finetune.data.split import DEV_SHARE, MAX_DEV_ROWS, MAX_TEST_ROWS, SMALL, TEST_SHARE
 from finetune.data.split import FOLDS as SPLIT_FOLDS
 from finetune.evaluation.baselines import CHOOSING_FOLDS, FEW_CHOOSING, LOGISTIC, WORDS_SVM
 from finetune.evaluation.learning_curve import curve_work
 from finetune.measurement.pilot import cheapest_pilot_s
 from finetune.methods.linear import STRENGTHS
 
-TEST_LEAST = 200  # held-out rows (finetune/data/split.py: split)
+MIN_TEST_ROWS = 200  # held-out rows (finetune/data/split.py: split)
 STEEPNESS = 1.2  # a training's cost grows with this power of its rows
 
 
@@ -29,11 +29,11 @@ class Shape:
     @classmethod
     def of(cls, rows: int) -> Shape:
         """The shape of a sample of so many rows, as finetune/data/split.py cuts it."""
-        if rows < SMALL * TEST_LEAST:
+        if rows < SMALL * MIN_TEST_ROWS:
             test = rows // SPLIT_FOLDS
             return cls(rows - test, 0, test, SPLIT_FOLDS, {LOGISTIC: SPLIT_FOLDS, WORDS_SVM: SPLIT_FOLDS})
-        test = min(max(TEST_LEAST, round(TEST_SHARE * rows)), TEST_MOST)
-        dev = min(round(DEV_SHARE * (rows - test)), DEV_MOST)
+        test = min(max(MIN_TEST_ROWS, round(TEST_SHARE * rows)), MAX_TEST_ROWS)
+        dev = min(round(DEV_SHARE * (rows - test)), MAX_DEV_ROWS)
         choosing = CHOOSING_FOLDS if dev < FEW_CHOOSING else 0
         trainings = {LOGISTIC: 1 + choosing, WORDS_SVM: len(STRENGTHS) + 1 + choosing}
         return cls(rows - test - dev, dev, test, 1, trainings)

@@ -37,7 +37,7 @@ from finetune.training.checks import PROBE_STEPS
 RECIPE = defaults({"task": PILOT_TASK, "method": PILOT.name})
 PILOT_FOLDER = "pilot"
 EPOCHS = 3  # of a pilot that cannot be the whole fine-tune
-LEAST_ROWS, MOST_ROWS = 24, 4_000
+MIN_ROWS, MAX_ROWS = 24, 4_000
 PARTS = (1.0, 0.5, 0.25)  # of the rows it may see: few sizes, so that noise in the clock does not move it
 STEP_COST = 4.6  # training a row for one epoch against embedding it once: 3.6 of 26 tokens, 5.3 of 256 (performance.md)
 CHECKED_ROWS = 8 * PROBE_STEPS  # one batch is learned before training begins, to see that it can be
@@ -145,8 +145,8 @@ def cheapest_pilot_s(train: int, dev: int, test: int, row_s: float) -> float:
 
 def _sizes(train: int, fold_rows: int) -> list[tuple[int, int]]:
     """Rows and epochs that a pilot may have: enough of both that its gain reaches all of the sample's rows."""
-    most = min(MOST_ROWS, train)
-    least = max(LEAST_ROWS, round(fold_rows / REACH) if fold_rows <= MOST_ROWS * REACH else 0)
+    most = min(MAX_ROWS, train)
+    least = max(MIN_ROWS, round(fold_rows / REACH) if fold_rows <= MAX_ROWS * REACH else 0)
     sizes = [(round(most * part), EPOCHS) for part in PARTS]
     sizes = [(train, RECIPE.epochs), *sizes] if most == train else sizes
     return [size for size in sizes if size[0] >= least]

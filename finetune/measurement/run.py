@@ -47,7 +47,7 @@ from finetune.reports.parts import Interval, Spent
 from finetune.tasks.triage.data import on_one_fold
 from finetune.tasks.triage.prompts import PromptAnswers, prompt_answers
 
-LEAST_ROWS = 50
+MIN_ROWS = 50
 PROMPTS_S = 300.0  # of waiting for a language model's server
 AHEAD = (1.25, 1.5, 2.0, 3.0, 4.0)  # times the rows at hand
 
@@ -64,8 +64,8 @@ def measure(tickets: Tickets, request: Request, bench: Bench) -> dict[str, Any]:
     progress = Progress(bench.emit, bench.should_stop)
     progress.phase("loading")
     labels = _labels(tickets)
-    if (labelled := sum(label is not None for label in labels)) < LEAST_ROWS:
-        few = too_few(tickets, request, labelled, LEAST_ROWS, bench.dataset)
+    if (labelled := sum(label is not None for label in labels)) < MIN_ROWS:
+        few = too_few(tickets, request, labelled, MIN_ROWS, bench.dataset)
         return write(bench.folder, _timed(few, began))
     _go_on_from(bench)
     budget = Budget(clock, bench.allowed_s or measuring_limit_s(labelled))

@@ -30,8 +30,8 @@ from finetune.methods.linear import STRENGTHS
 from finetune.progress import Progress
 from finetune.training.embedding import open_embedder
 
-MOST_ROWS = 20_000  # of more, a sample is measured and the rest is forecast: no pilot tells of larger ones
-LEAST_ROWS = 150  # halving ends here
+MAX_ROWS = 20_000  # of more, a sample is measured and the rest is forecast: no pilot tells of larger ones
+MIN_ROWS = 150  # halving ends here
 WHOLE_AT_ONCE, FIRST_ROWS = 2_500, 1_250  # up to so many rows all are tried first; of more, so many
 LARGEST_PART = 0.75  # of all rows: a sample of nearly all spares nothing
 GROWTH = 4  # times the rows of a sample: costs are foreseen no further
@@ -45,7 +45,7 @@ PROBE_SHARE = 0.04  # of the time allowed
 SCORES_FIRST = 625  # rows up to which the sample's own size counts for more than a pilot on it
 PLANNED = 0.8  # share of the time allowed that is planned; the rest is for what took longer
 UNSURE_PACE = 1.3  # how much longer than the one before a training of the curve may take
-LEAST_CURVE = 0.35  # share of a curve that a sample must leave time for
+MIN_CURVE = 0.35  # share of a curve that a sample must leave time for
 
 
 class OutOfTime(FinetuneError):
@@ -132,8 +132,8 @@ class Sizing:
         why = (
             f"{given_up:,} turned out to take longer than {time}"
             if given_up
-            else f"at most {MOST_ROWS:,} are"
-            if trial.rows == MOST_ROWS
+            else f"at most {MAX_ROWS:,} are"
+            if trial.rows == MAX_ROWS
             else f"more would take longer than {time}"
         )
         reason = f"Measured on a random sample of {trial.rows:,} of the {total:,} tickets ({why}); the rest is forecast."
@@ -142,11 +142,11 @@ class Sizing:
 
     def _sizes(self) -> list[int]:
         """The sizes that a sample may have, smallest first; all rows where they are few enough."""
-        total, halves = len(self.numbers), [MOST_ROWS]
-        while halves[-1] // 2 >= LEAST_ROWS:
+        total, halves = len(self.numbers), [MAX_ROWS]
+        while halves[-1] // 2 >= MIN_ROWS:
             halves.append(halves[-1] // 2)
-        smaller = [size for size in halves if size <= LARGEST_PART * total or size == MOST_ROWS < total]
-        return sorted(smaller + ([total] if total <= MOST_ROWS else []))
+        smaller = [size for size in halves if size <= LARGEST_PART * total or size == MAX_ROWS < total]
+        return sorted(smaller + ([total] if total <= MAX_ROWS else []))
 
     def _classes(self, rows: int) -> int:
         return len(np.unique(self.labels[self._order[:rows]]))
@@ -269,7 +269,7 @@ class LadderWatch:
         self._method = method
         to_come = list(ROLES)[list(ROLES).index(method) :]
         scores = sum(self._cost.scores_s(name, self._rows, self._classes) for name in to_come)
-        curve = LEAST_CURVE * self._cost.curve_s(self._rows, self._classes)
+        curve = MIN_CURVE * self._cost.curve_s(self._rows, self._classes)
         if self._may_stop and self._late() * (scores + curve) > self._budget.left_for_scores:
             raise OutOfTime(f"{self._rows:,} rows take too long.")
 

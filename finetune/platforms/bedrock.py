@@ -18,9 +18,9 @@ from finetune.platforms.aws import KEYS, TIMEOUT_S, InUse, WrongStatus, in_words
 from finetune.platforms.bedrock_jobs import (
     BASES,
     LABEL,
-    LEAST_EXAMPLES,
+    MAX_EPOCHS,
     METRICS,
-    MOST_EPOCHS,
+    MIN_EXAMPLES,
     TOKENS,
     bedrock_files,
     end_of,
@@ -74,9 +74,9 @@ class Customizations:
 
     def upload(self, submission: Submission) -> list[str]:
         """The rows below the tag, once the budget is known to pay for them; a second time replaces them."""
-        self._prices.afford(submission, LEAST_EXAMPLES)
-        if epochs_of(submission) > MOST_EPOCHS:
-            raise NotMade(f"{LABEL} goes through the rows {MOST_EPOCHS} times at most: ask for fewer epochs.")
+        self._prices.afford(submission, MIN_EXAMPLES)
+        if epochs_of(submission) > MAX_EPOCHS:
+            raise NotMade(f"{LABEL} goes through the rows {MAX_EPOCHS} times at most: ask for fewer epochs.")
         path = f"{submission.tag}/{TRAIN}"
         self._files.write(path, submission.files[TRAIN])
         return [self._files.url_of(path)]

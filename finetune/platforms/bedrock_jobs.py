@@ -17,7 +17,7 @@ from finetune.platforms.http import time_of
 LABEL = "Amazon Bedrock"
 BASES = "amazon.nova-"
 """Custom models of these answer on demand; those of other bases need Provisioned Throughput, billed by the hour."""
-LEAST_EXAMPLES, MOST_EPOCHS = 8, 5
+MIN_EXAMPLES, MAX_EPOCHS = 8, 5
 TOKENS = "trainwise-tokens"  # a tag: the tokens that we expect to be trained
 METRICS = "step_wise_training_metrics.csv"
 STAGES = {

@@ -50,7 +50,7 @@ from finetune.platforms.token_prices import PriceList, epochs_of, price_list, to
 
 MODELS = "TRAINWISE_GEMINI_MODELS"
 DATA_URL = "TRAINWISE_GEMINI_DATA_URL"
-LEAST_EXAMPLES = 10
+MIN_EXAMPLES = 10
 NOBODY = "nobody"
 
 
@@ -73,7 +73,7 @@ class GeminiTunings:
 
     def upload(self, submission: Submission) -> list[str]:
         """The chat files below the tag, once the budget is known to pay for them; a second time replaces them."""
-        self._prices.afford(submission, LEAST_EXAMPLES)
+        self._prices.afford(submission, MIN_EXAMPLES)
         paths = {f"{submission.tag}/{name}": data for name, data in submission.files.items()}
         for path, data in paths.items():
             self._bucket.write(path, data)

@@ -13,7 +13,7 @@ from finetune.platforms.google import KEY, STAGES, time_of
 
 LABEL = "Google Gemini"
 TOKENS = "trainwise_tokens"  # a label: the tokens that we expect to be trained
-MOST_DEV = 5000  # rows to choose on that Google takes
+MAX_DEV = 5000  # rows to choose on that Google takes
 
 
 def gemini_line(question: str, answer: str) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def gemini_line(question: str, answer: str) -> dict[str, Any]:
 
 def gemini_files(tickets: Tickets, recipe: Mapping[str, Any]) -> dict[str, bytes]:
     """The files in Gemini's shape."""
-    return files_by(gemini_line, tickets, recipe, MOST_DEV)
+    return files_by(gemini_line, tickets, recipe, MAX_DEV)
 
 
 def status_of(job: Mapping[str, Any]) -> RemoteStatus:

@@ -52,10 +52,10 @@ if TYPE_CHECKING:
     from openai.types.fine_tuning import FineTuningJob
 
 TIMEOUT_S = 30.0
-LEAST_EXAMPLES = 10
+MIN_EXAMPLES = 10
 MODELS = "TRAINWISE_OPENAI_MODELS"
 LISTED_S = 15.0
-MOST_JOBS = 500  # of an account that a search reads, newest first
+MAX_JOBS = 500  # of an account that a search reads, newest first
 EXPIRY_S = (3600, 30 * 86400)
 
 
@@ -89,7 +89,7 @@ class Tunings:
 
     def upload(self, submission: Submission) -> list[str]:
         """The chat files under the tag's name, with an expiry, once the budget is known to pay for them."""
-        self._list.afford(submission, LEAST_EXAMPLES)
+        self._list.afford(submission, MIN_EXAMPLES)
         names = {name: f"{submission.tag}-{name}" for name in submission.files}
         present = self._files(submission.tag)
         seconds = int(min(max(EXPIRY_S[0], 2 * submission.limit_s), EXPIRY_S[1]))
@@ -135,7 +135,7 @@ class Tunings:
         with in_words(self._key):
             jobs = self._client.fine_tuning.jobs
             own = [] if tag.endswith("-") else list(jobs.list(limit=100, metadata={KEY: tag}))
-            rows = own or list(islice(jobs.list(limit=100), MOST_JOBS))
+            rows = own or list(islice(jobs.list(limit=100), MAX_JOBS))
             return [job for job in rows if matches(tag_of(job), tag)]
 
     def look(self, reference: Reference) -> RemoteStatus:

@@ -12,15 +12,15 @@ from finetune.data.ticket import Ticket
 from finetune.pulls.merging import Arrivals, Merge
 from finetune.sources.contract import Query
 
-LEAST_FOR_DRIFT = 30  # new tickets
+MIN_TICKETS_FOR_DRIFT = 30  # new tickets
 SIGNIFICANT = 0.01
-LEAST_EXPECTED = 5.0  # of a queue's tickets among the new ones; queues with fewer are counted together
+MIN_EXPECTED = 5.0  # of a queue's tickets among the new ones; queues with fewer are counted together
 MOVES_SHOWN = 4
 QUEUES_SHOWN = 12
 TEXTS_LOOKED_AT = 300
 SURE = 0.8  # of a text's language
 LATER = {"no label": "they have a label", "no answer": "the team has answered them in public"}
-LEAST_SHARE, LEAST_TEXTS = 0.02, 3  # of the texts, for a language to count
+MIN_SHARE, MIN_TEXTS = 0.02, 3  # of the texts, for a language to count
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _queues(rows: Sequence[Ticket]) -> Counter[str]:
 def drift_of(before: Mapping[str, int], new: Mapping[str, int]) -> Drift | None:
     """Whether new tickets fall into the queues as those before did (chi-squared); None for too few to tell."""
     total, count = sum(before.values()), sum(new.values())
-    if count < LEAST_FOR_DRIFT or total < LEAST_FOR_DRIFT:
+    if count < MIN_TICKETS_FOR_DRIFT or total < MIN_TICKETS_FOR_DRIFT:
         return None
     from scipy.stats import chi2_contingency
 
@@ -119,7 +119,7 @@ def drift_of(before: Mapping[str, int], new: Mapping[str, int]) -> Drift | None:
     rest = [0, 0]
     for name in {**before, **new}:
         pair = [before.get(name, 0), new.get(name, 0)]
-        if min(total, count) * sum(pair) / (total + count) >= LEAST_EXPECTED:
+        if min(total, count) * sum(pair) / (total + count) >= MIN_EXPECTED:
             table.append(pair)
         else:
             rest = [rest[0] + pair[0], rest[1] + pair[1]]
@@ -141,7 +141,7 @@ def languages_of(texts: Sequence[str]) -> dict[str, float]:
         code, share = identify_language(text)
         if code and share >= SURE:
             counts[code] += 1
-    least = max(LEAST_TEXTS, LEAST_SHARE * len(sample))
+    least = max(MIN_TEXTS, MIN_SHARE * len(sample))
     return {code: count / len(sample) for code, count in counts.most_common() if count >= least}
 
 
@@ -185,7 +185,7 @@ def _drift(change: Change) -> list[str]:
     if change.drift is None:
         return [
             f"Shares of the queues: {change.before:,} tickets before and {change.new_rows:,} new ones are too few to tell whether they "
-            f"moved; {LEAST_FOR_DRIFT} each would do."
+            f"moved; {MIN_TICKETS_FOR_DRIFT} each would do."
         ]
     moves = ", ".join(
         f"{name} {_percent(new)} ({_percent(before)} before)" for name, before, new in change.drift.moves

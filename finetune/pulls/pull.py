@@ -25,7 +25,7 @@ from finetune.sources.http import seconds_of
 
 OVERLAP_S = 120.0
 """Read again after an expired cursor: clocks and indexes of the source lag behind each other."""
-MOST_CHARACTERS = 200_000_000  # of a pull: it stands in memory
+MAX_CHARACTERS = 200_000_000  # of a pull: it stands in memory
 MARKS = 300
 """Rows remembered, so that one that comes again unchanged counts once."""
 Step = Callable[[str], None]
@@ -145,9 +145,9 @@ def _read_page(
     page_values = take_in(page, query, prepare, state["tickets"] + 1)
     texts = (row["text"] + row.get("answer", "") for row in page_values["rows"])
     characters = state["characters"] + sum(map(len, texts))
-    if characters > MOST_CHARACTERS:
+    if characters > MAX_CHARACTERS:
         raise SourceError(
-            f"{source.label} has more than {MOST_CHARACTERS / 1e6:,.0f} MB of tickets. Pull the newer ones: --since 2026-01-01; "
+            f"{source.label} has more than {MAX_CHARACTERS / 1e6:,.0f} MB of tickets. Pull the newer ones: --since 2026-01-01; "
             "20,000 are plenty."
         )
     after = {

@@ -9,7 +9,7 @@ from finetune.errors import FinetuneError
 from finetune.reports import FinetuneReport, MeasurementReport, Report
 from finetune.reports.parts import HeldOutAnswers
 
-MOST_ROWS = 1_000  # answers that a report carries
+MAX_ROWS = 1_000  # answers that a report carries
 
 
 class ComparisonError(FinetuneError):
@@ -49,11 +49,11 @@ class Comparison:
 def held_out_answers(
     ids: Sequence[str], truth: Sequence[int], labels: Sequence[int], names: Sequence[str]
 ) -> HeldOutAnswers:
-    """What a report carries of a system's answers: the first MOST_ROWS held-out tickets by id and class number."""
+    """What a report carries of a system's answers: the first MAX_ROWS held-out tickets by id and class number."""
     return HeldOutAnswers(
-        tuple(ids[:MOST_ROWS]),
-        tuple(int(label) for label in truth[:MOST_ROWS]),
-        tuple(int(label) for label in labels[:MOST_ROWS]),
+        tuple(ids[:MAX_ROWS]),
+        tuple(int(label) for label in truth[:MAX_ROWS]),
+        tuple(int(label) for label in labels[:MAX_ROWS]),
         tuple(names),
     )
 

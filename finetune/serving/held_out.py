@@ -15,8 +15,8 @@ from finetune.data.split import split
 from finetune.data.ticket import Tickets
 from finetune.errors import ExportError
 
-MOST_ROWS = 2_000  # held-out tickets that a version is scored on
-MOST_NEAR = 4_000  # training tickets that a version compares new ones with
+MAX_ROWS = 2_000  # held-out tickets that a version is scored on
+MAX_NEAR = 4_000  # training tickets that a version compares new ones with
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ def held_out(report: dict[str, Any], tickets_of: Callable[[str], Tickets]) -> He
     seed = int(report["spec"]["seed"])
     cut = split(Tickets(tuple(rows), "triage"), seed)
     rng = np.random.default_rng([seed, 11])
-    test = sorted(rng.permutation(cut.test)[:MOST_ROWS])
-    training = sorted(rng.permutation([*cut.train, *cut.dev])[:MOST_NEAR])
+    test = sorted(rng.permutation(cut.test)[:MAX_ROWS])
+    training = sorted(rng.permutation([*cut.train, *cut.dev])[:MAX_NEAR])
     return HeldOut(
         tuple(rows[at].text for at in training),
         tuple(rows[at].text for at in test),

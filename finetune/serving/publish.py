@@ -31,8 +31,8 @@ from finetune.serving.held_out import HeldOut
 from finetune.serving.ticket_text import languages_of
 from finetune.serving.versions import SERVED
 
-MOST_DROP = 0.003  # of held-out accuracy that int8 may cost
-LEAST_AGREEMENT = 0.99  # of the float32 graph with the model that the report scored
+MAX_DROP = 0.003  # of held-out accuracy that int8 may cost
+MIN_AGREEMENT = 0.99  # of the float32 graph with the model that the report scored
 FAR_SHARE = 0.05  # of held-out tickets that count as near no training ticket
 TIMED = 50
 
@@ -65,14 +65,14 @@ def publish(job: Path, rows: HeldOut, report: dict[str, Any], out: Path, note: C
     reference = model.probabilities(list(rows.texts)) if rows.texts else np.zeros((0, len(classes)))
     exact = _score(out / "float32", "float32", card, rows)
     agreement = _same(exact.scores, reference)
-    if agreement < LEAST_AGREEMENT:
+    if agreement < MIN_AGREEMENT:
         raise ExportError(
             f"The exported graph answers {1 - agreement:.1%} of the held-out tickets otherwise than the model that was "
             "scored, so it is not served. Train on another base model (minilm works)."
         )
     small = _small(out, card, rows)
     drop = _accuracy(exact.scores, truth) - _accuracy(small.scores, truth)
-    form = small if len(truth) and drop <= MOST_DROP else exact
+    form = small if len(truth) and drop <= MAX_DROP else exact
     facts = _facts(form, exact, small, reference, truth)
     note("writing")
     near = _near(form.folder, card, rows)
@@ -211,7 +211,7 @@ def served_section(card: dict[str, Any]) -> str:
     lines = [
         "## As it is served\n",
         f"One ONNX graph{' averaged with the linear model' if card['averaged'] else ''}, {card['form']}: int8 in the MatMuls only, "
-        f"where it costs at most {100 * MOST_DROP:.1f} points on held-out tickets. On {facts['rows']} of them:\n",
+        f"where it costs at most {100 * MAX_DROP:.1f} points on held-out tickets. On {facts['rows']} of them:\n",
         "| form | accuracy % | CPU ms a ticket |",
         "| --- | --- | --- |",
         f"| as evaluated | {100 * accuracy['evaluated']:.1f} | |",

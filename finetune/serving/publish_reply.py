@@ -21,8 +21,8 @@ from finetune.serving.writer import WORDS
 from finetune.spec import Spec
 
 COMPARED = 40  # held-out tickets that both forms write to; writing is slow
-LEAST_SAME = 0.99  # of the answers word for word, for a form smaller than float32
-LEAST_SERVED = 0.9  # of the answers word for word, below which nothing is served
+MIN_SAME = 0.99  # of the answers word for word, for a form smaller than float32
+MIN_SERVED = 0.9  # of the answers word for word, below which nothing is served
 
 
 def card_of(model: Any, backend: str, report: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def smallest_form(
         replies, times[form] = measure(file)
         shares[form] = same_share(replies, reference)
         is_last = form == forms[-1]
-        if shares[form] >= (LEAST_SERVED if is_last else LEAST_SAME):
+        if shares[form] >= (MIN_SERVED if is_last else MIN_SAME):
             facts = {"form": form, "same": shares, "cpu_ms": times}
             return file, facts
         file.unlink()

@@ -13,9 +13,9 @@ from finetune.data.markup import plain
 from finetune.data.redact import redact_texts
 
 LONGEST = 20_000  # characters of a ticket that are read; a model reads a few hundred words of them
-LEAST_LETTERS = 2
+MIN_LETTERS = 2
 COMMON_LANGUAGE = 0.02  # share of the training tickets from which on the model is taken to know a language
-LEAST_WORDS, SURE = 6, 0.95  # of a text, and of its language, before the language is held against it
+MIN_WORDS, SURE = 6, 0.95  # of a text, and of its language, before the language is held against it
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def read_ticket(raw: str, languages: Mapping[str, float]) -> TicketText:
     if is_automatic(raw):
         return TicketText(redact_texts([raw])[0], "it is an automatic reply")
     text = redact_texts([without_signature(without_history(plain(raw)))])[0]
-    if len(re.findall(r"[^\W\d_]", text)) < LEAST_LETTERS:
+    if len(re.findall(r"[^\W\d_]", text)) < MIN_LETTERS:
         return TicketText(text, "it has no words")
     language = language_of(text)
     if languages and language and language not in languages:
@@ -42,7 +42,7 @@ def read_ticket(raw: str, languages: Mapping[str, float]) -> TicketText:
 
 def language_of(text: str) -> str:
     """The text's language as a two-letter code; "" where it is too short or not certain."""
-    if len(text.split()) < LEAST_WORDS:
+    if len(text.split()) < MIN_WORDS:
         return ""
     code, share = identify_language(text)
     return code if share > SURE else ""
@@ -55,9 +55,9 @@ def languages_of(texts: Sequence[str]) -> dict[str, float]:
     """
     codes = Counter(filter(None, map(language_of, texts)))
     total = sum(codes.values())
-    if total < LEAST_KNOWN:
+    if total < MIN_KNOWN:
         return {}
     return {code: count / total for code, count in codes.most_common() if count >= COMMON_LANGUAGE * total}
 
 
-LEAST_KNOWN = 20  # training tickets of a certain language
+MIN_KNOWN = 20  # training tickets of a certain language

@@ -16,7 +16,7 @@ from finetune.sources.contract import AskedToWait, BadToken, Missing, NoAnswer, 
 
 TIMEOUT_S = 60.0
 TRIES = 4  # of one request that is not answered, with pauses of 2, 4 and 8 seconds
-MOST_WAITS = 12  # that one request is told to wait
+MAX_WAITS = 12  # that one request is told to wait
 LONGEST_WAIT_S = 900.0  # beyond, the pull ends and goes on later
 USUAL_WAIT_S = 30.0  # where a 429 does not say how long
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -108,7 +108,7 @@ class ApiClient:
 
     def _wait_as_asked(self, pause: float, waits: int) -> None:
         why = f"{self._label} asks to wait {pause:.0f} s"
-        if pause > LONGEST_WAIT_S or waits > MOST_WAITS:
+        if pause > LONGEST_WAIT_S or waits > MAX_WAITS:
             raise AskedToWait(f"{why}: what was pulled is kept, and the next pull goes on from there.", pause)
         self._wait(pause, why)
 

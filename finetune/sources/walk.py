@@ -5,7 +5,7 @@ from __future__ import annotations
 from finetune.sources.contract import Cursor, SourceError
 
 OVERLAP_S = 1.0  # `since` may or may not include its own second
-MOST_PAGES = 300  # that Freshdesk gives of one query
+MAX_PAGES = 300  # that Freshdesk gives of one query
 
 
 def next_place(cursor: Cursor, until: float | None, is_last: bool) -> Cursor:
@@ -14,9 +14,9 @@ def next_place(cursor: Cursor, until: float | None, is_last: bool) -> Cursor:
     onward = max(since, until - OVERLAP_S) if until is not None else since
     if onward > since or is_last:
         return {"since": onward, "page": 1}
-    if page >= MOST_PAGES:
+    if page >= MAX_PAGES:
         raise SourceError(
-            f"More than {MOST_PAGES * 100:,} tickets changed within one second (an import or a bulk edit), which this API cannot list. "
+            f"More than {MAX_PAGES * 100:,} tickets changed within one second (an import or a bulk edit), which this API cannot list. "
             "Export that time as a file and add it, then pull with --since a later day."
         )
     return {"since": since, "page": page + 1}

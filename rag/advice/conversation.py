@@ -32,8 +32,8 @@ ASKS = re.compile(
     re.IGNORECASE,
 )
 READABLE = (2, 3)  # 2 had neither confirmed signals nor a language
-MOST_QUESTIONS = 3
-MOST_TEXT = 300  # of the opening question that a thread keeps
+MAX_QUESTIONS = 3
+MAX_TEXT = 300  # of the opening question that a thread keeps
 AFRESH = re.compile(
     r"\b(?:new|another|different|separate|unrelated|other) (?:question|topic|subject|project|case|thing|one)\b"
     r"|neues thema|andere frage|autre (?:question|sujet)|otr[ao] (?:pregunta|tema)",
@@ -119,7 +119,7 @@ def hear(
     follows_up = old is not None and not asks_something(text)
     new = with_plain_words((read_case or read)(text) if follows_up else read(text), text)
     if old is None or _afresh(thread, old, new, text):
-        return Thread(new, question=text[:MOST_TEXT], language=thread.language, fresh=True)
+        return Thread(new, question=text[:MAX_TEXT], language=thread.language, fresh=True)
     signal_names = set(new.known_values()) - set(PER_MESSAGE)
     if new.topic in ("other", "concierge") and not signal_names and thread.pending is None:
         return replace(thread, signals=_about(old, new.topic))
@@ -298,7 +298,7 @@ def decide_turn(thread: Thread, table: Table, again: bool = False) -> TurnDecisi
     if again and thread.pending is not None and thread.pending in advice.questions:
         return TurnDecision(advice, thread, advice.questions[thread.pending])
     left = [] if again else [name for name in advice.questions if name not in thread.past_questions]
-    if left and len(thread.past_questions) < MOST_QUESTIONS:
+    if left and len(thread.past_questions) < MAX_QUESTIONS:
         waiting = replace(thread, past_questions=(*thread.past_questions, left[0]), pending=left[0])
         return TurnDecision(advice, waiting, advice.questions[left[0]])
     if again or (advice.gate is not None and advice.gate.verdicts):

@@ -25,7 +25,7 @@ MIN_COSINE_TO_BE_A_SERVICE = (
     0.75  # it comes before any search of the documents, so it has to be said nearly so
 )
 MORE_IN_OTHER_LANGUAGES = 0.1  # of the cosine: there everything lies a little nearer
-MOST_WORDS = 12
+MAX_WORDS = 12
 Move = Literal["why", "change", "cost", "next", "sources", "thanks", "go", "advice", "saving", "wrong"]
 Service = Literal[
     "help", "status", "hello", "add_tickets", "add_documents", "privacy", "readers", "stop_job",
@@ -45,7 +45,7 @@ PATTERNS: tuple[tuple[Move, re.Pattern[str]], ...] = (
     ("cost", re.compile(r"\b(?:what|how much) (?:would|will|does|do|did|might|could|is)\b(?!.*\bsav(?:e|ing))(?:\W+\w+){0,4}\W+costs?\b|\bcost-?wise\b|\bprice tag\b|\b(?:gpu|compute|hosting|training) (?:bill|price|cost)s?\b(?=.*\?|$)|\border of magnitude\b")),
     ("why", re.compile(r"^\W*(?:[\w',:-]+\s+){0,4}why (?:not|did you|do you|would you|can'?t|couldn'?t|wouldn'?t|shouldn'?t|is that|was that)\b|\bgive me (?:the|an|your) (?:argument|reason)s?\b|\bthe reason for (?:the|that|this)\b")),
 )  # fmt: skip
-MOST_WORDS_OF_A_PATTERN, MOST_WORDS_OF_AN_END = 16, 5
+MAX_PATTERN_WORDS, MAX_END_WORDS = 16, 5
 
 
 class MoveReader:
@@ -64,7 +64,7 @@ class MoveReader:
         """A message without figures of at most twelve words; a longer one by its pattern, or by a last short sentence."""
         name = self._exact.get(bare(text)) or _by_pattern(text) or self._likeliest(text)
         ends = re.split(r"(?<=[.!?:;])\s+", text.strip())
-        if name == "none" and len(ends) > 1 and len(ends[-1].split()) <= MOST_WORDS_OF_AN_END:
+        if name == "none" and len(ends) > 1 and len(ends[-1].split()) <= MAX_END_WORDS:
             end = self._known(bare(ends[-1])) or "none"
             name = "none" if end in ("wrong", "hello", "help") else end
         return cast(Move, name) if name in get_args(Move) else None
@@ -134,13 +134,13 @@ def read_lines(path: Path = MOVES) -> list[tuple[str, str]]:
 
 
 def _is_short(words: str) -> bool:
-    """Whether there are words at all, at most MOST_WORDS, and no figure among them."""
-    return bool(words) and len(words.split()) <= MOST_WORDS and not re.search(r"\d", words)
+    """Whether there are words at all, at most MAX_WORDS, and no figure among them."""
+    return bool(words) and len(words.split()) <= MAX_WORDS and not re.search(r"\d", words)
 
 
 def _by_pattern(text: str) -> Move | None:
     low = text.lower()
-    if len(low.split()) > MOST_WORDS_OF_A_PATTERN or re.search(r"\d", low):
+    if len(low.split()) > MAX_PATTERN_WORDS or re.search(r"\d", low):
         return None
     return next((move for move, pattern in PATTERNS if pattern.search(low)), None)
 

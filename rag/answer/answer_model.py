@@ -1,7 +1,7 @@
 """The answerability model: MiniLM reads a question together with a piece and says whether the piece answers it.
 
 Trained on pairs of our own (`rag/evaluation/train_answer_model.py`), most of them near misses; its logits are features
-of `rag/answer/answerability.py`. No torch, no network; at most MOST_TOKENS wordpieces of a pair are read.
+of `rag/answer/answerability.py`. No torch, no network; at most MAX_TOKENS wordpieces of a pair are read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rag.signals.tuned_graph import weights_digest
 
 WEIGHTS = Path(__file__).parents[1] / "data" / "answering.npz"
 LOGITS = 3  # it answers; it is about the same subject; it tells what is asked of that
-MOST_TOKENS, MOST_WORDS_OF_QUESTION = 112, 40
+MAX_TOKENS, MAX_QUESTION_WORDS = 112, 40
 MIN_COSINE_TO_FP32 = 0.97  # of a probe's logits; .991 with VNNI; below it int8 is not used on this machine
 
 
@@ -30,11 +30,11 @@ class AnswerModel:
     def __init__(self, folder: Path) -> None:
         self._session = open_session(folder)
         self._tokenizer = load_tokenizer(folder / "tokenizer.json")
-        self._tokenizer.enable_truncation(MOST_TOKENS, strategy="only_second")
+        self._tokenizer.enable_truncation(MAX_TOKENS, strategy="only_second")
 
     def __call__(self, question: str, texts: Sequence[str]) -> np.ndarray:
         """The logits of each text, read one by one: int8 scales are chosen per run."""
-        short = " ".join(question.split()[:MOST_WORDS_OF_QUESTION])
+        short = " ".join(question.split()[:MAX_QUESTION_WORDS])
         rows = [self._run(self._tokenizer.encode(short, text).ids) for text in texts]
         return np.asarray(rows, dtype=np.float32).reshape(-1, LOGITS)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rag.index import Index
 
 PHRASES = Path(__file__).parents[1] / "evidence.yaml"
-MOST_PHRASES = 5
+MAX_PHRASES = 5
 PER_QUESTION, PER_PHRASE = 8, 3
 
 
@@ -73,7 +73,7 @@ def queries_for(advice: Advice, phrases: Phrases) -> tuple[str, ...]:
     queries += [phrases.lines.get(line.id, line.say) for line in lines]
     if advice.combination:
         queries.insert(min(2, len(queries)), advice.combination)
-    return tuple(dict.fromkeys(queries))[:MOST_PHRASES]
+    return tuple(dict.fromkeys(queries))[:MAX_PHRASES]
 
 
 _LIST = re.compile(
@@ -82,7 +82,7 @@ _LIST = re.compile(
     re.IGNORECASE,
 )
 LISTED = 0.2  # a section whose own words name what is listed and that is this near to the question
-MOST_PARTS = 8
+MAX_PARTS = 8
 
 
 def parts_of(
@@ -120,10 +120,10 @@ def parts_of(
 def _inside(index: Index, doc: str, path: str, scopes: frozenset[str]) -> list[Passage]:
     """The first passage of each section right under `path`, as far as the asker may read them."""
     passages: dict[str, Passage] = {}
-    for passage in retrieve(index, path, scopes, 5 * MOST_PARTS):
+    for passage in retrieve(index, path, scopes, 5 * MAX_PARTS):
         if passage.doc_id == doc and passage.heading.startswith(f"{path} > "):
             passages.setdefault(passage.heading, passage)
-    return sorted(passages.values(), key=lambda passage: int(passage.chunk_id))[:MOST_PARTS]
+    return sorted(passages.values(), key=lambda passage: int(passage.chunk_id))[:MAX_PARTS]
 
 
 def gather(index: Index, question: str, queries: tuple[str, ...], scopes: frozenset[str]) -> list[Passage]:

@@ -12,7 +12,7 @@ from rag.search.tables import cells_of, is_row, is_rule
 from rag.signals.document_orders import is_order
 
 MIN_WORDS, MIN_WORDS_ALONE, MAX_WORDS = 3, 5, 70
-MOST_WORDS_BEFORE = 16  # of the sentence before a piece, for the answerability model
+MAX_WORDS_BEFORE = 16  # of the sentence before a piece, for the answerability model
 SHORT_WORDS = 8  # an opener like "Retrieval and tuning add up." takes the next sentence with it
 CORRECTION = "Correction ("
 _LEANS = re.compile(
@@ -144,5 +144,5 @@ def piece_in_context(title: str, leaf: str, text: str, before: str, header: Sequ
     if header:
         cells = zip(header, cells_of(text), strict=False)
         return f"{above} | " + "; ".join(f"{name}: {cell}" if name else cell for name, cell in cells)
-    last = " ".join(before.split()[-MOST_WORDS_BEFORE:])
+    last = " ".join(before.split()[-MAX_WORDS_BEFORE:])
     return f"{above} | {last} | {text}" if last else f"{above} | {text}"

@@ -20,7 +20,7 @@ NUMBER_WORDS = frozenset(
 )  # fmt: skip
 FIRST_WORD_ID, VOCABULARY = 1996, 28_000  # MiniLM's word pieces stand by how common they are in English
 STEM_LETTERS = 6
-MOST_DIGITS_OF_LEVEL = 3  # more is no level, quarter or priority
+MAX_LEVEL_DIGITS = 3  # more is no level, quarter or priority
 _TOKEN = re.compile(r"[^\W_]+(?:[.\-/:_'’,@][^\W_]+)*", re.UNICODE)
 _EDGES = "'’.,-/:_"
 _MONEY = re.compile(
@@ -97,7 +97,7 @@ def stems(text: str) -> frozenset[str]:
     short = {
         f"{word[0].lower()}{number}"
         for word, number in pairwise(words)
-        if number.isdigit() and len(number) < MOST_DIGITS_OF_LEVEL and len(word) > 1 and word.isalpha()
+        if number.isdigit() and len(number) < MAX_LEVEL_DIGITS and len(word) > 1 and word.isalpha()
     }
     return frozenset(map(stem, words)) | short
 

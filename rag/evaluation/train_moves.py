@@ -20,7 +20,7 @@ from typing import get_args
 import numpy as np
 
 from rag.advice.move_heads import FILE, NONE, MoveHeads
-from rag.advice.moves import MOST_WORDS, MOVES, Move, MoveReader, read_lines
+from rag.advice.moves import MAX_WORDS, MOVES, Move, MoveReader, read_lines
 from rag.errors import RagError
 from rag.evaluation.messages import read_messages
 from rag.search.embedding import Embedder, load_embedder
@@ -31,7 +31,7 @@ from rag.signals.two_encoders import encoders_signature, two_encodings
 
 AUTHORS = MOVES.parent / "moves"
 INVERSE_PENALTY = 10.0  # chosen by leaving authors out
-MESSAGES, MOST_LETTERS = "messages", 30  # letters of a short message without spaces
+MESSAGES, MAX_LETTERS = "messages", 30  # letters of a short message without spaces
 LABELS = (NONE, *get_args(Move))
 
 
@@ -73,12 +73,12 @@ def short_messages() -> list[LabelledMove]:
         if one.labels["topic"][0] in ("decision", "guide", "document")
     )
     short = (
-        (text, lang) for text, lang in texts if len(text.split()) <= MOST_WORDS and not re.search(r"\d", text)
+        (text, lang) for text, lang in texts if len(text.split()) <= MAX_WORDS and not re.search(r"\d", text)
     )
     return [
         LabelledMove(text, NONE, lang, MESSAGES)
         for text, lang in short
-        if lang not in ("ja", "zh") or len(text) <= MOST_LETTERS
+        if lang not in ("ja", "zh") or len(text) <= MAX_LETTERS
     ]
 
 

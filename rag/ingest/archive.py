@@ -15,9 +15,9 @@ from pathlib import Path, PurePosixPath
 
 from rag.errors import RagError
 
-MOST_FILES = 20_000
-MOST_BYTES = 500_000_000
-MOST_RATIO = 120
+MAX_FILES = 20_000
+MAX_BYTES = 500_000_000
+MAX_RATIO = 120
 SMALL = 10_000_000  # below this no ratio is suspicious
 DEPTH = 2
 IGNORED = ("__MACOSX", "node_modules")
@@ -27,8 +27,8 @@ IGNORED = ("__MACOSX", "node_modules")
 class Budget:
     """What all zips of one source may still unpack."""
 
-    files: int = MOST_FILES
-    bytes: int = MOST_BYTES
+    files: int = MAX_FILES
+    bytes: int = MAX_BYTES
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,10 @@ def _judge(entries: list[zipfile.ZipInfo], budget: Budget) -> None:
     if any(entry.flag_bits & 0x1 for entry in entries):
         raise RagError("is locked with a password. Unlock it and add that.")
     if len(entries) > budget.files:
-        raise RagError(f"holds more than {MOST_FILES:,} files. Split it into parts.")
+        raise RagError(f"holds more than {MAX_FILES:,} files. Split it into parts.")
     full_size = sum(entry.file_size for entry in entries)
     zip_size = max(1, sum(entry.compress_size for entry in entries))
-    if full_size > budget.bytes or (full_size > SMALL and full_size > MOST_RATIO * zip_size):
+    if full_size > budget.bytes or (full_size > SMALL and full_size > MAX_RATIO * zip_size):
         raise RagError(
             f"would unpack to {full_size / 1e6:,.0f} MB from {zip_size / 1e6:,.1f} MB, which looks like a zip bomb: "
             "I left it packed. Add its files one by one."

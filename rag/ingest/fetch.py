@@ -23,7 +23,7 @@ from rag.ingest.readers.registry import suffix_of_media_type
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], list[str]]
-MOST_BYTES = 25_000_000
+MAX_BYTES = 25_000_000
 SECONDS = 30.0
 REDIRECTS = 5
 # Prefixes that carry an IPv4 address inside: a public look around a private address.
@@ -199,8 +199,8 @@ def _page(url: str, answer: httpcore.Response, until: float) -> Page | None:
     body = bytearray()
     for part in answer.iter_stream():
         body += part
-        if len(body) > MOST_BYTES:
-            raise FetchError(f"is larger than {MOST_BYTES // 1_000_000} MB. Upload the part that matters.")
+        if len(body) > MAX_BYTES:
+            raise FetchError(f"is larger than {MAX_BYTES // 1_000_000} MB. Upload the part that matters.")
         if time.monotonic() > until:
             raise FetchError("did not arrive in time. Try again later, or upload it as a file.")
     stamp = _header(answer, "etag") or _header(answer, "last-modified")

@@ -25,7 +25,7 @@ from rag.ingest.readers.reader import Text
 CPU_SECONDS = 60  # of one file
 QUIET_SECONDS = 120.0  # without any use of the processor: it waits for what will not come
 LOOK_SECONDS = 0.5
-MOST_ANSWER = 60_000_000
+MAX_ANSWER = 60_000_000
 ROOT = Path(__file__).parents[2]
 TOO_MUCH = "needs more time or memory to read than I allow. Split it, or save it as PDF or text."
 
@@ -118,7 +118,7 @@ class Sandbox:
                     continue
                 part = os.read(child.stdout.fileno(), 1 << 20)
                 answer += part
-                if not part or len(answer) > MOST_ANSWER:
+                if not part or len(answer) > MAX_ANSWER:
                     return b""
         return bytes(answer)
 

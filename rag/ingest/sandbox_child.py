@@ -20,7 +20,7 @@ from rag.ingest.readers.registry import load_readers
 
 MEMORY = 2 << 30
 CPU_SECONDS = 60
-MOST_TEXT = 12_000_000
+MAX_TEXT = 12_000_000
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 FORBIDDEN = ("socket.connect", "socket.getaddrinfo", "socket.bind", "subprocess.Popen", "os.exec", "os.fork",
              "os.posix_spawn", "os.system", "ctypes.dlopen")  # fmt: skip
@@ -58,9 +58,9 @@ def answer(readers: Mapping[str, Reader], order: dict[str, str]) -> dict[str, An
     resource.setrlimit(resource.RLIMIT_CPU, (used + CPU_SECONDS, resource.RLIM_INFINITY))
     try:
         documents = readers[order["kind"]].read(Path(order["path"]), order["name"])
-        if sum(len(document.text) for document in documents) > MOST_TEXT:
+        if sum(len(document.text) for document in documents) > MAX_TEXT:
             raise RagError(
-                f"holds more than {MOST_TEXT // 1_000_000} million characters. Split it into parts."
+                f"holds more than {MAX_TEXT // 1_000_000} million characters. Split it into parts."
             )
         return {"documents": [asdict(document) for document in documents]}
     except RagError as error:

@@ -36,7 +36,7 @@ def forget_words(
 class WordCounts:
     """In how many passages a word occurs, as the full-text index stems it; remembered while that hardly changes."""
 
-    MOST = 20_000
+    MAX_WORDS = 20_000
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -62,7 +62,7 @@ class WordCounts:
     def of(self, connection: sqlite3.Connection, words: Sequence[str]) -> list[int]:
         """Passages per word, in the order of `words`."""
         with self._lock:
-            if len(self._counts) > self.MOST:
+            if len(self._counts) > self.MAX_WORDS:
                 self._counts.clear()
             for word in words:
                 if word not in self._counts:

@@ -27,7 +27,7 @@ MAX_QUESTION = 2000
 # A word in more than this share of the passages says little and costs most of the search time.
 COMMON = 0.15
 SMALL = 2000
-MOST_POSTINGS, LEAST_WORDS = (
+MAX_POSTINGS, MIN_WORDS = (
     15_000,
     2,
 )  # passages that the words looked up stand in, together: each costs 0.4 µs
@@ -214,7 +214,7 @@ def _rare(counts: dict[str, int], total: int) -> list[str]:
     postings = 0
     for word in present:
         postings += counts[word]
-        if len(words) >= LEAST_WORDS and (postings > MOST_POSTINGS or counts[word] > COMMON * total):
+        if len(words) >= MIN_WORDS and (postings > MAX_POSTINGS or counts[word] > COMMON * total):
             break
         words.append(word)
     return words

@@ -31,7 +31,7 @@ FEED = 500
 EVERYTHING = " "  # no scope has this name
 FEW = 6  # scopes: a collection each is as quick
 MARGIN = 1.6  # neighbours taken per neighbour expected
-MOST_NEIGHBOURS = 500  # to look through for those of the scopes; else each scope is searched
+MAX_NEIGHBOURS = 500  # to look through for those of the scopes; else each scope is searched
 CONFIGURATION = {"hnsw": {"space": "cosine", "ef_search": 100, "ef_construction": 100, "max_neighbors": 16}}
 
 
@@ -211,7 +211,7 @@ class ChromaVectors:
         readable = [members[scope] for scope in scopes if scope in members]
         share = min(1.0, sum(map(len, readable)) / len(everything))
         count = int(MARGIN * n / share) if share else 0
-        if not 0 < count <= min(MOST_NEIGHBOURS, len(everything)):
+        if not 0 < count <= min(MAX_NEIGHBOURS, len(everything)):
             return []
         answer = self._collections[EVERYTHING].query(
             query_embeddings=row[None, :], n_results=count, include=["distances"]

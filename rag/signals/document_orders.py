@@ -14,9 +14,9 @@ from functools import lru_cache
 from rag.signals.lexicon import fold
 from rag.signals.prompt_injection import plain
 
-MOST_CHARS = 400  # of a sentence: one without end is looked at in parts
-MOST_SHOWN = 3
-MOST_WORDS_SHOWN = 16
+MAX_CHARS = 400  # of a sentence: one without end is looked at in parts
+MAX_SHOWN = 3
+MAX_WORDS_SHOWN = 16
 _SENTENCE = re.compile(r"(?<=[.!?。！？])\s+|(?<=[。！？])|\n+")
 _NOT = r"(?<!not )(?<!n't )(?<!never )(?<!cannot )"
 _EARLIER = (
@@ -100,8 +100,8 @@ def order_note(text: str, where: str = "") -> list[str]:
     orders = list(dict.fromkeys(find_orders(text)))
     if not orders:
         return []
-    sample = "; ".join(f'"{_short(order)}"' for order in orders[:MOST_SHOWN])
-    more = f" and {len(orders) - MOST_SHOWN} more" if len(orders) > MOST_SHOWN else ""
+    sample = "; ".join(f'"{_short(order)}"' for order in orders[:MAX_SHOWN])
+    more = f" and {len(orders) - MAX_SHOWN} more" if len(orders) > MAX_SHOWN else ""
     place = f" {where}" if where else ""
     return [
         f"holds text that gives orders to AI readers{place}: {sample}{more}. I never follow such text. Ask where the "
@@ -112,14 +112,14 @@ def order_note(text: str, where: str = "") -> list[str]:
 def _parts(text: str) -> Iterator[str]:
     """Sentences, long ones in overlapping parts, so that every pattern's reach is bounded."""
     for sentence in _SENTENCE.split(text):
-        if len(sentence) <= MOST_CHARS:
+        if len(sentence) <= MAX_CHARS:
             yield sentence
         else:
-            step = MOST_CHARS // 2
-            yield from (sentence[at : at + MOST_CHARS] for at in range(0, len(sentence) - step, step))
+            step = MAX_CHARS // 2
+            yield from (sentence[at : at + MAX_CHARS] for at in range(0, len(sentence) - step, step))
 
 
 def _short(order: str) -> str:
     words = order.split()
-    short = " ".join(words[:MOST_WORDS_SHOWN])
-    return (short if len(words) <= MOST_WORDS_SHOWN else f"{short} …")[:160]
+    short = " ".join(words[:MAX_WORDS_SHOWN])
+    return (short if len(words) <= MAX_WORDS_SHOWN else f"{short} …")[:160]

@@ -10,7 +10,7 @@ from rag.one_at_a_time import one_at_a_time
 
 LATIN = ("en", "de", "fr", "es", "pt", "it", "nl")
 LANGUAGES = tuple(sorted((*LATIN, "ja", "ru", "zh")))
-MOST_ENGLISH = 0.1  # probability of English up to which another language is believed
+MAX_ENGLISH = 0.1  # probability of English up to which another language is believed
 MIN_WORDS = 4
 KANA = re.compile(r"[\u3040-\u30ff]")
 HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -41,7 +41,7 @@ def _told_language(text: str, before: str) -> str:
         return before
     ranking = _identifier().rank(text)
     english = next(share for language, share in ranking if language == "en")
-    if english <= MOST_ENGLISH:
+    if english <= MAX_ENGLISH:
         return str(ranking[0][0])
     return "en" if ranking[0][0] == "en" else before
 

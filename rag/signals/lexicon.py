@@ -77,7 +77,7 @@ def load_lexicon(path: Path = CUES) -> Lexicon:
 
 
 GLOSSARY = Path(__file__).parents[1] / "data" / "glossary.yaml"
-FEWEST = 2  # words of one language before a message counts as written in it
+MIN_GLOSSARY_HITS = 2  # words of one language before a message counts as written in it
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 ENGLISH = frozenset(
     {"the", "is", "are", "should", "our", "we", "with", "and", "for", "it", "to", "of", "you"}
@@ -99,7 +99,7 @@ class Glossary:
             for language in self.words
         }
         language = max(hits, key=lambda name: hits[name])
-        if hits[language] < FEWEST or hits[language] <= sum(word in ENGLISH for word in words):
+        if hits[language] < MIN_GLOSSARY_HITS or hits[language] <= sum(word in ENGLISH for word in words):
             return text
         return _WORD.sub(lambda match: self._english(language, match[0].lower()) or match[0], text)
 
@@ -126,7 +126,7 @@ def load_glossary(path: Path = GLOSSARY) -> Glossary:
     return Glossary(words, stems)
 
 
-MOST = 70
+MAX_QUOTE_CHARACTERS = 70
 _EDGE = re.compile(r"[;!?\n()]+\s*|[.,:](?:\s+|$)|\s[-–—]\s|\s->\s")
 
 
@@ -139,8 +139,8 @@ def words_around(text: str, start: int, end: int) -> str:
         elif edge.start() >= end:
             right = edge.start()
             break
-    if right - left > MOST:
-        spare = max(0, MOST - (end - start))
+    if right - left > MAX_QUOTE_CHARACTERS:
+        spare = max(0, MAX_QUOTE_CHARACTERS - (end - start))
         left, right = max(left, start - spare // 2), min(right, end + spare - spare // 2)
         while left > 0 and left < start and text[left - 1] not in " \n":
             left += 1

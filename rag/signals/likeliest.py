@@ -17,10 +17,10 @@ from rag.signals.rules import FLAGS
 from rag.signals.schema import Signals
 from rag.signals.tuned_signals import NO_CASE, Probabilities
 
-MOST_READINGS = 64  # that are put to the table: 5 CPU-ms; 200 were no better
+MAX_READINGS = 64  # that are put to the table: 5 CPU-ms; 200 were no better
 ENOUGH = 0.97  # of the probability: what is left cannot change much
 MIN_PROBABILITY = 0.06  # of a label that is weighed at all
-LEAST = 1e-6
+PROBABILITY_FLOOR = 1e-6
 Label = tuple[str, str, bool]  # head, label, whether it holds
 Factor = Sequence[
     tuple[float, Label]
@@ -63,15 +63,15 @@ def _factors(probabilities: Probabilities) -> list[Factor]:
 
 
 def _log(probability: float) -> float:
-    return math.log(max(probability, LEAST))
+    return math.log(max(probability, PROBABILITY_FLOOR))
 
 
 def _likeliest_combinations(factors: Sequence[Factor]) -> Iterator[tuple[float, list[Label]]]:
-    """At most MOST_READINGS choices of one label a factor, the likeliest first."""
+    """At most MAX_READINGS choices of one label a factor, the likeliest first."""
     first = (0,) * len(factors)
     heap = [(-sum(factor[0][0] for factor in factors), first)]
     seen = {first}
-    for _ in range(MOST_READINGS):
+    for _ in range(MAX_READINGS):
         if not heap:
             return
         cost, places = heapq.heappop(heap)

@@ -23,7 +23,7 @@ WEIGHTS = Path(__file__).parents[1] / "data" / "multilingual.npz"
 DIM, BRANCH, TOKEN_DIM = 512, 256, 1280
 BRANCHES = ((2, 0), (3, 1), (5, 2))  # words that a branch sees at once, and how many of them stand before
 MAX_PIECES = 256
-MOST_TEXTS_KEPT = 8
+MAX_TEXTS_KEPT = 8
 UNKNOWN, BEGIN, END = 0, 1, 2
 
 
@@ -43,7 +43,7 @@ class MultilingualEncoder:
 
     def __init__(self, path: Path = WEIGHTS) -> None:
         self._path = path
-        self.read = lru_cache(maxsize=MOST_TEXTS_KEPT)(
+        self.read = lru_cache(maxsize=MAX_TEXTS_KEPT)(
             self._read
         )  # one message is read for its moves and its signals
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from rag.signals.shares import MOST_OF_A_RATE, find_fractions, is_rate
+from rag.signals.shares import MAX_RATE_DENOMINATOR, find_fractions, is_rate
 
 MULTIPLIERS = {
     1e2: "cem hundred hundreds hundert hunderte cent centaine centaines cien cientos cento centinaia honderd honderden "
@@ -180,7 +180,7 @@ def _with_total(text: str, share: Quantity, quantities: list[Quantity]) -> Quant
     following = next((one for one in quantities if one.start >= share.end), None)
     if share.whole is not None or following is None or following.percent:
         return share
-    is_total = following.value > MOST_OF_A_RATE and _TOTAL.fullmatch(text[share.end : following.start])
+    is_total = following.value > MAX_RATE_DENOMINATOR and _TOTAL.fullmatch(text[share.end : following.start])
     return replace(share, whole=following.value) if is_total else share
 
 

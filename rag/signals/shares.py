@@ -27,7 +27,7 @@ _TENTHS = re.compile(r"(?P<part>[一二三四五六七八九]|\d)\s?[成割](?![
 _CJK_PART = re.compile(r"十分之(?P<part>[一二三四五六七八九])")
 _CJK_DIGIT = {word: number for number, word in enumerate("一二三四五六七八九", 1)}
 _VALUES = tuple(_FRACTIONS)
-MOST_OF_A_RATE = 12  # "4 in 10" and "2 of 5" are rates; "40 of 160" counts 160 things
+MAX_RATE_DENOMINATOR = 12  # "4 in 10" and "2 of 5" are rates; "40 of 160" counts 160 things
 ROUND_RATES = frozenset({20, 25, 50, 100, 1000})  # ... and so is "1 in 20", though not "7 of 20"
 
 _WRONG = (
@@ -77,7 +77,7 @@ def find_fractions(text: str) -> Iterator[tuple[int, int, float]]:
 def is_rate(part: float, whole: float, link: str) -> bool:
     """Whether "4 in 10" only names a rate, so that nobody counted ten things."""
     says_of = re.fullmatch(r"\s*(?:of|out of|/)\s*", link, re.IGNORECASE)
-    return whole <= MOST_OF_A_RATE or (whole in ROUND_RATES and (part == 1 or not says_of))
+    return whole <= MAX_RATE_DENOMINATOR or (whole in ROUND_RATES and (part == 1 or not says_of))
 
 
 def counts_wrong(text: str, start: int, end: int) -> bool | None:

@@ -14,8 +14,8 @@ from tests.homes import home_with_graphs
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
-MOST_MB = 500  # 459 on 2026-11-30; 936 when each thread loaded what was not there yet
-MOST_GROWTH_MB = 20  # from the first round to the last
+MAX_MB = 500  # 459 on 2026-11-30; 936 when each thread loaded what was not there yet
+MAX_GROWTH_MB = 20  # from the first round to the last
 THREADS, ROUNDS, PER_ROUND = 8, 4, 32
 ASKING = """
 import json, sys
@@ -60,5 +60,5 @@ def test_questions_at_once_share_what_answers_them(tmp_path: Path, embed_cache: 
     lines = [json.loads(line) for line in process.stdout.splitlines()]
     assert [answers for _, _, answers in lines] == [PER_ROUND] * ROUNDS
     after_first, last, most = lines[0][0], lines[-1][0], lines[-1][1]
-    assert most < MOST_MB, f"{most:.0f} MB at the most"
-    assert last < after_first + MOST_GROWTH_MB, f"{after_first:.0f} MB grew to {last:.0f}"
+    assert most < MAX_MB, f"{most:.0f} MB at the most"
+    assert last < after_first + MAX_GROWTH_MB, f"{after_first:.0f} MB grew to {last:.0f}"

@@ -21,8 +21,8 @@ from finetune.llm_access import LlmAccess
 from finetune.platforms.contract import Bill, NoAnswer, Result
 from finetune.platforms.run_key import CorruptResult
 
-LEAST_USD_SHARE = 0.1  # of the budget, reserved for the questions
-MOST_USD = 5.0
+MIN_USD_SHARE = 0.1  # of the budget, reserved for the questions
+MAX_USD = 5.0
 LONGEST_S = 2 * 3600.0
 LOOK_S = 1.0
 COMMAND = ("-m", "worker.runtime.local_evaluation")
@@ -64,8 +64,8 @@ class HostedRun:
         """What the questions may cost: the rest of the budget, but at least a tenth of it."""
         budget = self.spec.get("budget_usd")
         if budget is None:
-            return MOST_USD
-        return max(float(budget) - self.spent_usd - self.bill.usd, LEAST_USD_SHARE * float(budget))
+            return MAX_USD
+        return max(float(budget) - self.spent_usd - self.bill.usd, MIN_USD_SHARE * float(budget))
 
     def order(self) -> bytes:
         """The run as the process reads it from its standard input, the key included."""

@@ -18,7 +18,7 @@ from worker.jobs.remotes import Outcome, Remote
 from worker.kinds import kind_of
 from worker.transport.signing import PREFIX, Envelope, PrivateKey, encode, order, rq_id, seal
 
-LEAST_S = 120.0
+MIN_RUN_S = 120.0
 """A budget that buys less time than a container takes to start is refused."""
 
 

@@ -19,7 +19,7 @@ from finetune.platforms.contract import (
     RemoteStatus,
     Stage,
 )
-from worker.dispatch.packing import LEAST_S, Packer
+from worker.dispatch.packing import MIN_RUN_S, Packer
 from worker.dispatch.results import CORRUPT_S, Fetcher
 from worker.jobs.remotes import Move, Outcome, Remote, RemoteState
 from worker.jobs.states import END_STATES, State
@@ -30,7 +30,7 @@ from worker.logs import scrub
 if TYPE_CHECKING:
     from worker.dispatch.remote_controller import Connection
 
-MOST_CREATES = 3
+MAX_CREATES = 3
 CLEAR_S = 1800.0
 """After this time the report names what could not be ended, fetched or erased."""
 BILL_S = 120.0
@@ -91,7 +91,7 @@ class Steps:
     def _create(self, remote: Remote) -> float | None:
         """Uploads, records the create in the ledger, and sends it once."""
         engine, job = self.ledger.engine, self.ledger.job(remote.job_id)
-        if remote.limit_s < LEAST_S:
+        if remote.limit_s < MIN_RUN_S:
             why = f"Its budget buys {remote.limit_s:.0f} s on {self.label}: give it more."
             self._decide(remote, Outcome.FAILED, why)
             return 0.0
@@ -148,7 +148,7 @@ class Steps:
         state = self.ledger.job(remote.job_id).state
         if state is State.CANCELLING or state in END_STATES:
             self._decide(remote, Outcome.CANCELLED, f"{self.label} never had it")
-        elif remote.creates >= MOST_CREATES:
+        elif remote.creates >= MAX_CREATES:
             self._decide(remote, Outcome.FAILED, f"{self.label} did not take it in {remote.creates} tries.")
         else:
             why = f"{self.label} does not have it: sent again"

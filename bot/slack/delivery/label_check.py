@@ -31,12 +31,12 @@ log = logging.getLogger(__name__)
 
 def can_check(card: Card) -> str:
     """The reason why the labels of this dataset cannot be checked; "" when they can."""
-    from finetune.evaluation.label_noise import LEAST
+    from finetune.evaluation.label_noise import MIN_CLASS_ROWS
 
     if card.kind != "triage":
         return f"{card.name} has no labels: it teaches replies."
-    if sum(count >= LEAST for _, count in card.classes) < 2:
-        return f"Labels can be checked from two queues of {LEAST} tickets on."
+    if sum(count >= MIN_CLASS_ROWS for _, count in card.classes) < 2:
+        return f"Labels can be checked from two queues of {MIN_CLASS_ROWS} tickets on."
     return ""
 
 

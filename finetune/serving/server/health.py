@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-LOOKED_AT, LEAST = 200, 50
-MOST_FAILURES = 0.02
+LOOKED_AT, MIN_TICKETS = 200, 50
+MAX_FAILURES = 0.02
 
 
 @dataclass
@@ -23,12 +23,12 @@ class Health:
         self.failures.append(failure)
 
     def complaint(self) -> str:
-        """Why the version must go, "" while it works; from LEAST tickets on."""
+        """Why the version must go, "" while it works; from MIN_TICKETS tickets on."""
         count = len(self.failures)
-        if count < LEAST:
+        if count < MIN_TICKETS:
             return ""
         share = sum(self.failures) / count
-        if share > MOST_FAILURES:
+        if share > MAX_FAILURES:
             return f"error rate: it failed on {share:.0%} of its last {count} tickets"
         p95 = sorted(self.seconds)[int(0.95 * (count - 1))]
         if p95 > self.slowest_s:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from finetune.errors import FinetuneError
 
-LEAST_CHARACTERS = 20
+MIN_CHARACTERS = 20
 AT_ONCE = 2  # keys of one name, for rotation
 log = logging.getLogger("trainwise.serve")
 
@@ -70,7 +70,7 @@ def read_keys(file: Path, per_minute: float) -> tuple[Key, ...]:
 def _key(words: list[str], place: str, per_minute: float) -> Key:
     if len(words) not in (2, 3):
         raise KeysError(f"{place}: write `NAME KEY`, or `NAME KEY TICKETS_A_MINUTE`.")
-    if len(words[1]) < LEAST_CHARACTERS:
+    if len(words[1]) < MIN_CHARACTERS:
         raise KeysError(f"{place}: the key of {words[0]} is short. Make one: openssl rand -hex 24")
     try:
         rate = float(words[2]) if len(words) == 3 else per_minute

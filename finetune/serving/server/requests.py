@@ -11,7 +11,7 @@ from typing import Any
 from finetune.errors import FinetuneError
 from finetune.serving.server.engine import Ticket
 
-MOST_TICKETS = 128
+MAX_TICKETS = 128
 
 
 class BadRequest(FinetuneError):
@@ -48,8 +48,8 @@ def read_triage(data: Mapping[str, Any], names: Sequence[str]) -> TriageRequest:
     rows = data["tickets"]
     if not isinstance(rows, list) or not rows:
         raise BadRequest("`tickets` must be a list with at least one ticket.")
-    if len(rows) > MOST_TICKETS:
-        raise BadRequest(f"{len(rows)} tickets are too many for one request: send at most {MOST_TICKETS}.")
+    if len(rows) > MAX_TICKETS:
+        raise BadRequest(f"{len(rows)} tickets are too many for one request: send at most {MAX_TICKETS}.")
     tickets = tuple(
         _ticket({"text": row} if isinstance(row, str) else row, f"ticket {at}")
         for at, row in enumerate(rows, 1)

@@ -15,8 +15,8 @@ from finetune.errors import TrainingDataError
 if TYPE_CHECKING:
     from finetune.spec import Spec
 
-TEST_MOST = 200  # written answers are slow; 200 give chrF to about 3 points
-DEV_MOST = 300
+MAX_TEST_ROWS = 200  # written answers are slow; 200 give chrF to about 3 points
+MAX_DEV_ROWS = 300
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def prepare(spec: Spec, tickets: Tickets) -> Rows:
             numbers = sorted(rng.permutation(numbers)[:most].tolist())
         return every.at(numbers)
 
-    train, dev, test = side(sides.train), side(sides.dev, DEV_MOST), side(sides.test, TEST_MOST)
+    train, dev, test = side(sides.train), side(sides.dev, MAX_DEV_ROWS), side(sides.test, MAX_TEST_ROWS)
     if not len(train) or not len(test):
         raise TrainingDataError(
             "Too few rows have an answer: at least one to train on and one to test are needed."

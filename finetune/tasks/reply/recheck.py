@@ -21,10 +21,10 @@ from finetune.tasks.reply.run import PAIR_TEXT
 if TYPE_CHECKING:
     from finetune.spec import Spec
 
-MOST_REPLIES, ALLOWED_S = 5, 300.0
-MOST_PARAMETERS = 1.5e9
+MAX_REPLIES, ALLOWED_S = 5, 300.0
+MAX_PARAMETERS = 1.5e9
 """Of a base model that a bot's machine loads for this: about 6 GB in float32."""
-LEAST_LIKENESS = 0.6
+MIN_LIKENESS = 0.6
 """Mean chrF, 0 to 1: the same model on other hardware comes out near 1, another model seldom above one half."""
 
 
@@ -37,7 +37,7 @@ def recheck(
 ) -> str:
     """One sentence for the report: how near the replies written here come to the container's, or why none was written."""
     parameters = size_of(spec.base_model).parameters
-    if parameters is None or parameters > MOST_PARAMETERS:
+    if parameters is None or parameters > MAX_PARAMETERS:
         return "The container's figures were not checked here: the base model is too large for that, or of unknown size."
     held_out = {text[-PAIR_TEXT:]: text for text in prepare(spec, tickets).test.tickets}
     pairs = FinetuneReport.from_json(report).pairs.rows
@@ -49,7 +49,7 @@ def recheck(
 
     model, began = load_tuned(folder), clock()
     replies: list[str] = []
-    for pair in pairs[:MOST_REPLIES]:
+    for pair in pairs[:MAX_REPLIES]:
         if replies and clock() - began > ALLOWED_S:
             break
         replies += model.answers([held_out[pair.ticket]])
@@ -59,6 +59,6 @@ def recheck(
     likeness = sum(1.0 if a == b else x for a, b, x in zip(ours, theirs, chrf(ours, theirs), strict=True))
     share = float(likeness) / len(ours)
     words = f"{len(ours)} of the container's replies were written again here by the model that came back: {same} are the same"
-    if share < LEAST_LIKENESS:
+    if share < MIN_LIKENESS:
         return f"{words}, and the others differ too much (chrF {share:.0%}): do not rely on its figures."
     return f"{words}, the likeness is {share:.0%} (chrF)."

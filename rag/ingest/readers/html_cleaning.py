@@ -16,7 +16,7 @@ SILENT = ["script", "style", "template", "svg", "iframe", "object", "embed", "in
 MENUS = ["nav", "[role=navigation]", "[role=menu]", "[role=menubar]", "[role=search]", "[role=contentinfo]"]
 HEADINGS = ["h1", "h2", "h3", "h4", "h5", "h6"]
 DEEPEST = 4  # headings below are no sections (rag/search/chunking.py)
-FEWEST_WORDS = 4  # an icon's name has fewer
+MIN_WORDS = 4  # an icon's name has fewer
 FORM_WORDS = 30  # a form with fewer and no paragraph is a search box or a sign-in
 _HIDDEN = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?:[a-z%]*\s*(?:;|$))", re.I
@@ -132,7 +132,7 @@ def _can_be_opened(element: Element, targets: set[str]) -> bool:
     attributes = element.attrs
     style = str(attributes.get("style", ""))
     if "hidden" not in attributes and not _HIDDEN.search(style):
-        return len(element.get_text(" ").split()) >= FEWEST_WORDS
+        return len(element.get_text(" ").split()) >= MIN_WORDS
     if re.search(r"font-size\s*:\s*0", style, re.I):
         return False
     if attributes.get("hidden") == "until-found" or attributes.get("role") in ("tabpanel", "dialog"):

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import Any, TypeAlias
 
-MOST_SPAN = 1000
-MOST_CELLS = 200_000  # of a table: spans could make a small file large
-MOST_HEADER_WORDS = 8
+MAX_SPAN = 1000
+MAX_CELLS = 200_000  # of a table: spans could make a small file large
+MAX_HEADER_WORDS = 8
 _BLOCKS = ("p", "div", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "dd", "dt")
 _LAYOUT = ("h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "pre", "table", "blockquote")
 _NUMBER = re.compile(r"[\d.,%$€£\s+-]*\d[\d.,%$€£\s+-]*")
@@ -74,18 +74,18 @@ def _grid(rows: list[Element]) -> tuple[Grid, int, list[int]]:
         for cell in cells:
             while (y, x) in grid:
                 x += 1
-            high, wide = min(_span(cell, "rowspan", rest), rest), _span(cell, "colspan", MOST_SPAN)
+            high, wide = min(_span(cell, "rowspan", rest), rest), _span(cell, "colspan", MAX_SPAN)
             if len(cells) == 1 and x == 0 and high == 1:
                 alone[y] = wide
             text = _cell_text(cell)
             for down in range(min(high, len(rows) - y)):
                 for right in range(wide):
-                    if len(grid) < MOST_CELLS:
+                    if len(grid) < MAX_CELLS:
                         grid.setdefault((y + down, x + right), text)
             x += wide
     width = max((x for _, x in grid), default=0) + 1
-    if len(rows) * width > MOST_CELLS:
-        width = max(1, MOST_CELLS // len(rows))
+    if len(rows) * width > MAX_CELLS:
+        width = max(1, MAX_CELLS // len(rows))
     full = [[grid.get((y, x), "") for x in range(width)] for y in range(len(rows))]
     groups = [y for y, wide in alone.items() if 1 < width <= wide]
     return _without_empty_columns(full), header_rows, groups
@@ -102,7 +102,7 @@ def _rows_left(rows: list[Element], y: int) -> int:
 def _span(cell: Element, name: str, rest: int) -> int:
     value = str(cell.get(name, "1")).strip()
     number = int(value) if value.isdecimal() and len(value) < 6 else 1
-    return rest if number == 0 else min(max(1, number), MOST_SPAN)
+    return rest if number == 0 else min(max(1, number), MAX_SPAN)
 
 
 def _cell_text(cell: Element) -> str:
@@ -153,7 +153,7 @@ def looks_like_header(rows: Grid) -> bool:
     first = rows[0]
     if not all(first[1:]) or len(set(first)) < len(first):
         return False
-    if any(len(cell.split()) > MOST_HEADER_WORDS or cell.endswith(("?", ".")) for cell in first):
+    if any(len(cell.split()) > MAX_HEADER_WORDS or cell.endswith(("?", ".")) for cell in first):
         return False
     if any(_NUMBER.fullmatch(cell) and not _YEAR.fullmatch(cell) for cell in first[1:]):
         return False

@@ -14,8 +14,8 @@ from rag.ingest.readers.reader import Reader, Text
 from rag.ingest.readers.text import join_wrapped, plain_stem
 from rag.ingest.readers.web import read_page
 
-MOST_MESSAGES = 20_000
-MOST_DEPTH = 5
+MAX_MESSAGES = 20_000
+MAX_DEPTH = 5
 _REPLY = re.compile(r"^\s*(?:(?:re|aw|fw|fwd|wg|tr|rv|sv|antw|r)\s*(?:\[\d+\])?\s*:\s*)+", re.I)
 
 
@@ -44,8 +44,8 @@ def read_mbox(path: Path, name: str) -> list[Text]:
     roots: dict[str, str] = {}
     box = mailbox.mbox(path, create=False)
     for number, key in enumerate(box.iterkeys()):
-        if number >= MOST_MESSAGES:
-            raise RagError(f"holds more than {MOST_MESSAGES:,} mails. Split it into parts.")
+        if number >= MAX_MESSAGES:
+            raise RagError(f"holds more than {MAX_MESSAGES:,} mails. Split it into parts.")
         message = _parse(box.get_bytes(key))
         threads.setdefault(_root(message, number, roots), []).append(message)
     if not threads:
@@ -106,7 +106,7 @@ def _sections(message: EmailMessage, level: int, notes: list[str]) -> Iterator[s
     names = []
     for part in message.iter_attachments() if message.is_multipart() else ():
         inner = part.get_payload() if part.get_content_type() == "message/rfc822" else None
-        if isinstance(inner, list) and inner and level < 2 + MOST_DEPTH:
+        if isinstance(inner, list) and inner and level < 2 + MAX_DEPTH:
             inner_mail = cast(EmailMessage, inner[0])
             yield f"{'#' * min(level, 6)} {_header(inner_mail, 'Subject') or 'Forwarded message'}"
             yield _envelope(inner_mail)

@@ -19,9 +19,9 @@ from rag.ingest.readers.reader import MAX_TEXT_BYTES, Reader, Text
 from rag.ingest.readers.text import decode, join_wrapped, title_of
 from rag.signals.document_orders import order_note
 
-MOST_FRONT_MATTER = 20_000
-MOST_RULE = 2000  # characters of the line below a table's header
-LEAST_NOTED = 12  # words in comments
+MAX_FRONT_MATTER = 20_000
+MAX_RULE = 2000  # characters of the line below a table's header
+MIN_NOTED = 12  # words in comments
 _FRONT = re.compile(r"\A(---|\+\+\+)[ \t]*\n(.*?)\n\1[ \t]*(?:\n|\Z)", re.S)
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[^`\n]*\n.*?(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.M | re.S)
 _COMMENT = re.compile(r"<!--(.*?)(?:-->|\Z)", re.S)
@@ -83,7 +83,7 @@ def _document(text: str, name: str, rewrite: Callable[[str], tuple[str, list[str
     if not any(char.isalnum() for char in text):
         raise RagError("holds no words. Add a file with words in it.")
     words = sum(len(part.split()) for part in unseen)
-    notes = [f"left out {words:,} words of comments."] if words >= LEAST_NOTED else []
+    notes = [f"left out {words:,} words of comments."] if words >= MIN_NOTED else []
     notes += order_note(" \n".join(unseen), "in a comment")
     return Text("", title or title_of(text, name), text, tuple(notes))
 
@@ -91,7 +91,7 @@ def _document(text: str, name: str, rewrite: Callable[[str], tuple[str, list[str
 def front_matter(text: str) -> tuple[str, str]:
     """The title that a file's front matter (YAML or TOML) gives, "" for none, and the text below it."""
     match = _FRONT.match(text.lstrip("\ufeff\n"))
-    if match is None or len(match[2]) > MOST_FRONT_MATTER:
+    if match is None or len(match[2]) > MAX_FRONT_MATTER:
         return "", text
     fields: Any
     try:
@@ -189,7 +189,7 @@ def _tables(text: str) -> str:
     for at, line in enumerate(lines):
         if (
             "|" not in line
-            or len(line) > MOST_RULE
+            or len(line) > MAX_RULE
             or not _RULE.match(line.strip())
             or at == 0
             or "|" not in lines[at - 1]

@@ -16,7 +16,7 @@ from rag.ingest.readers.text import plain_stem
 from rag.ingest.readers.web import read_page
 from rag.signals.document_orders import order_note
 
-MOST_REPEATS = 50
+MAX_REPEATS = 50
 UNSEEN = {"office:annotation", "office:annotation-end", "text:tracked-changes", "text:hidden-text", "text:bibliography-source",
           "text:table-of-content-source", "table:shapes", "office:forms", "svg:title"}  # fmt: skip
 TABLE_OF_CONTENTS = {
@@ -84,7 +84,7 @@ def _element(element: Any, unseen: list[str]) -> Iterator[str]:
     elif tag == "table:table":
         yield from _table(element, unseen)
     elif tag == "text:s":
-        yield " " * min(int(element.get_attribute("text:c") or 1), MOST_REPEATS)
+        yield " " * min(int(element.get_attribute("text:c") or 1), MAX_REPEATS)
     elif tag == "text:tab":
         yield " "
     elif tag == "text:line-break":
@@ -118,7 +118,7 @@ def _rows(element: Any, kind: str, unseen: list[str]) -> Iterator[str]:
         elif child.tag == "table:table-row":
             row = "".join(_cells(child, kind, unseen))
             times = int(child.get_attribute("table:number-rows-repeated") or 1)
-            yield f"<tr>{row}</tr>" * (min(times, MOST_REPEATS) if re.sub(r"<[^>]*>", "", row).strip() else 1)
+            yield f"<tr>{row}</tr>" * (min(times, MAX_REPEATS) if re.sub(r"<[^>]*>", "", row).strip() else 1)
 
 
 def _cells(row: Any, kind: str, unseen: list[str]) -> Iterator[str]:
@@ -130,7 +130,7 @@ def _cells(row: Any, kind: str, unseen: list[str]) -> Iterator[str]:
         inside = "".join(_children(cell, unseen))
         times = int(cell.get_attribute("table:number-columns-repeated") or 1)
         span = f' rowspan="{int(high)}" colspan="{int(wide)}"'
-        yield f"<{kind}{span}>{inside}</{kind}>" * (min(times, MOST_REPEATS) if inside.strip() else 1)
+        yield f"<{kind}{span}>{inside}</{kind}>" * (min(times, MAX_REPEATS) if inside.strip() else 1)
 
 
 _ODF = "application/vnd.oasis.opendocument.text"

@@ -15,7 +15,7 @@ from rag.ingest.readers.reader import Reader, Text
 from rag.ingest.readers.text import join_wrapped, plain_stem
 from rag.ingest.readers.web import read_page
 
-MOST_DEPTH = 5
+MAX_DEPTH = 5
 SUBJECT, SENDER, ADDRESSEES, PLAIN, HTML, RTF = "0037", "0C1A", "0E04", "1000", "1013", "1009"
 NAME, LONG_NAME, INNER = "3704", "3707", "3701"
 _EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
@@ -55,7 +55,7 @@ def _sections(store: Any, place: tuple[str, ...], level: int, notes: list[str]) 
     for folder in sorted(one for one in folders if one.startswith("__attach_version1.0_")):
         at = (*place, folder)
         inner = (*at, f"__substg1.0_{INNER}000D")
-        if store.exists("/".join((*inner, "__properties_version1.0"))) and level < 2 + MOST_DEPTH:
+        if store.exists("/".join((*inner, "__properties_version1.0"))) and level < 2 + MAX_DEPTH:
             parts.append(f"{'#' * min(level, 6)} {_part(store, inner, SUBJECT) or 'Attached message'}")
             parts += _sections(store, inner, level + 1, notes)
         elif own := _part(store, at, LONG_NAME) or _part(store, at, NAME):

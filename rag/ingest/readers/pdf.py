@@ -10,7 +10,7 @@ from rag.errors import RagError
 from rag.ingest.readers.pdf_tables import TableFinder
 from rag.ingest.readers.reader import Reader, Text
 
-MOST_PAGES = 5000
+MAX_PAGES = 5000
 _ITEM = re.compile(r"\s*(?:[-*•–▪◦‣]|\(?\d{1,3}[.)]|[a-z][.)])\s")
 
 
@@ -27,8 +27,8 @@ def read_pdf(path: Path, name: str) -> list[Text]:
     finder = TableFinder(path)
     try:
         pages = len(document)
-        if not 0 < pages <= MOST_PAGES:
-            raise RagError(f"has {pages:,} pages; I read 1 to {MOST_PAGES:,}. Split it into parts.")
+        if not 0 < pages <= MAX_PAGES:
+            raise RagError(f"has {pages:,} pages; I read 1 to {MAX_PAGES:,}. Split it into parts.")
         title = str(document.get_metadata_dict().get("Title") or "").strip()[:120] or Path(name).stem
         texts = [_page_text(document, number, finder) for number in range(pages)]
     finally:

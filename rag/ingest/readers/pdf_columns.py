@@ -15,12 +15,12 @@ from typing import Any
 
 from rag.ingest.readers.html_tables import looks_like_header
 
-LEAST_ROWS = 3  # the header among them
+MIN_ROWS = 3  # the header among them
 GAP = 0.9  # of a line's height, between two cells of a line
 RIVER = 0.5  # of a line's height, that is white in all rows between two columns
-MOST_SPACE = 1.8  # of a line's height, between two rows
-MOST_WORDS = 6  # of the median cell; more are columns of prose
-MOST_CHARACTERS = 30_000  # of a page
+MAX_SPACE = 1.8  # of a line's height, between two rows
+MAX_WORDS = 6  # of the median cell; more are columns of prose
+MAX_CHARACTERS = 30_000  # of a page
 _NUMBER = re.compile(r"[-+€$£]?\s?\d[\d.,:/ %-]*\s?[€$£%]?")
 _LEADERS = re.compile(r"(?:\. ?){4,}|…{2,}|_{4,}")
 
@@ -70,7 +70,7 @@ def page_words(text_page: Any) -> list[Word]:
     import pypdfium2.raw as pdfium
 
     count = pdfium.FPDFText_CountChars(text_page)
-    if not 0 < count <= MOST_CHARACTERS:
+    if not 0 < count <= MAX_CHARACTERS:
         return []
     box = pdfium.FS_RECTF()
     words: list[Word] = []
@@ -139,9 +139,9 @@ def find_tables(rows: Sequence[Row]) -> Iterator[ColumnTable]:
     at = 0
     while at < len(rows):
         end = _run_end(rows, at)
-        while end - at > LEAST_ROWS and _is_sentence(rows[end - 1]):
+        while end - at > MIN_ROWS and _is_sentence(rows[end - 1]):
             end -= 1
-        if end - at >= LEAST_ROWS and (table := _table(rows[at:end])) is not None:
+        if end - at >= MIN_ROWS and (table := _table(rows[at:end])) is not None:
             yield table
             at = end
         else:
@@ -154,7 +154,7 @@ def _run_end(rows: Sequence[Row], start: int) -> int:
     rivers: list[tuple[float, float]] = []
     for at in range(start, len(rows)):
         row, height = rows[at], rows[at].top - rows[at].bottom
-        if at > start and rows[at - 1].bottom - row.top > MOST_SPACE * height:
+        if at > start and rows[at - 1].bottom - row.top > MAX_SPACE * height:
             break
         own = [(left.right, right.left) for left, right in zip(row.cells, row.cells[1:], strict=False)]
         if at == start:
@@ -228,13 +228,13 @@ def _is_table(grid: Sequence[Sequence[str]]) -> bool:
     """Whether the first row names the columns of short values below: no prose in columns, no list of contents."""
     texts = [cell for row in grid for cell in row if cell]
     body = grid[1:]
-    if len(grid) < LEAST_ROWS or any(_LEADERS.search(cell) for cell in texts):
+    if len(grid) < MIN_ROWS or any(_LEADERS.search(cell) for cell in texts):
         return False
     if sum(sum(map(bool, row)) > 1 for row in body) < 0.7 * len(body) or len(texts) < 0.6 * len(grid) * len(
         grid[0]
     ):
         return False
-    if median(len(cell.split()) for cell in texts) > MOST_WORDS or not looks_like_header(
+    if median(len(cell.split()) for cell in texts) > MAX_WORDS or not looks_like_header(
         [list(row) for row in grid]
     ):
         return False

@@ -14,8 +14,8 @@ from typing import Any
 
 from rag.ingest.readers.pdf_columns import find_tables, page_rows, page_words
 
-LEAST_LINES, MOST_LINES = 5, 3_000  # of a page; fewer are no table, more are a drawing
-LEAST_FILLED = 0.5
+MIN_LINES, MAX_LINES = 5, 3_000  # of a page; fewer are no table, more are a drawing
+MIN_FILLED = 0.5
 CPU_SECONDS = 20.0  # of one file
 
 
@@ -101,9 +101,9 @@ def _has_lines(page: Any) -> bool:
     count = 0
     for _ in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_PATH]):
         count += 1
-        if count > MOST_LINES:
+        if count > MAX_LINES:
             return False
-    return count >= LEAST_LINES
+    return count >= MIN_LINES
 
 
 def _page_table(page: Any, table: Any) -> PageTable | None:
@@ -112,7 +112,7 @@ def _page_table(page: Any, table: Any) -> PageTable | None:
     sizes = [sum(map(bool, row)) for row in words]
     rows = [row for row, size in zip(_spread_words(words, table.cells), sizes, strict=True) if size]
     width = max(map(len, rows), default=0)
-    if len(rows) < 2 or width < 2 or sum(sizes) < LEAST_FILLED * len(rows) * width:
+    if len(rows) < 2 or width < 2 or sum(sizes) < MIN_FILLED * len(rows) * width:
         return None
     left, top, right, bottom = table.bbox
     beside = [word for word in page.extract_words() if top < (word["top"] + word["bottom"]) / 2 < bottom]

@@ -21,7 +21,7 @@ from rag.ingest.readers.reader import Text
 
 NOISE = {"channel_join", "channel_leave", "channel_topic", "channel_purpose", "channel_name", "channel_archive",
          "channel_unarchive", "bot_add", "bot_remove", "pinned_item", "tombstone", "reminder_add", "group_join"}  # fmt: skip
-MOST_HEADING = 120
+MAX_HEADING = 120
 _DAY = re.compile(r"(?P<channel>[^/]+)/(?P<month>\d{4}-\d{2})-\d{2}\.json$")
 _MARK = re.compile(r"<([@#!]?)([^>|]+)(?:\|([^>]*))?>")
 Message = Mapping[str, Any]
@@ -193,8 +193,8 @@ def _day(at: float) -> str:
 def _section(conversation: Conversation, day: str) -> str:
     """The messages below the question that opens them, which each of their passages carries as heading."""
     opening = " ".join(conversation.first_question.text.split()).strip("#* ")
-    if len(opening) > MOST_HEADING:
-        opening = opening[:MOST_HEADING].rsplit(" ", 1)[0] + " …"
+    if len(opening) > MAX_HEADING:
+        opening = opening[:MAX_HEADING].rsplit(" ", 1)[0] + " …"
     lines = [f"{line.author}: {line.text}" for line in conversation.messages]
     return f"## {day} {opening}\n\n" + "\n\n".join(lines)
 

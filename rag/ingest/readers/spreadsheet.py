@@ -13,7 +13,7 @@ from rag.errors import RagError
 from rag.ingest.readers.reader import Reader, Text
 from rag.ingest.readers.text import plain_stem
 
-MOST_CELLS = 2_000_000
+MAX_CELLS = 2_000_000
 _NUMBER = re.compile(r"(?!(?:19|20)\d\d$)[-+€$£]?\s?\d[\d.,:/ %T-]*[€$£]?")  # a bare year may head a column
 Rows = list[list[str]]
 
@@ -38,7 +38,7 @@ def read_workbook(path: Path, name: str) -> list[Text]:
 
 def _rows(sheet: Any) -> Rows:
     """The sheet's cells as text; a merged cell's value stands in each cell that it covers."""
-    if sheet.total_height * sheet.total_width > MOST_CELLS:
+    if sheet.total_height * sheet.total_width > MAX_CELLS:
         raise RagError(
             f"has a sheet of {sheet.total_height:,} rows by {sheet.total_width:,} columns. Add the part that people ask about."
         )

@@ -16,8 +16,8 @@ BOMS = [(codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs
         (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")]  # fmt: skip
 QUESTION = {"question", "q", "questions", "title", "subject", "problem", "frage"}
 ANSWER = {"answer", "a", "answers", "reply", "response", "body", "solution", "text", "antwort"}
-MOST_TITLE_ROWS = 5
-MIN_WIDTH, MOST_WIDTH = 50, 100  # characters of a line that an editor may have broken
+MAX_TITLE_ROWS = 5
+MIN_WIDTH, MAX_WIDTH = 50, 100  # characters of a line that an editor may have broken
 _OWN_LINE = re.compile(r"\s*(?:[-*+•>|#]|\d{1,3}[.)]\s|\(?[a-z]\)\s|`{3}|~{3}|<|:::|\[!|=+$|-+$|\w+: )")
 NOT_TEXT = "is not text, whatever its name says. Save it as UTF-8 text and add that."
 
@@ -47,7 +47,7 @@ def _join(block: str, is_markdown: bool) -> str:
     width = max(len(line) for line in lines)
     if (
         len(lines) < 2
-        or not MIN_WIDTH <= width <= MOST_WIDTH
+        or not MIN_WIDTH <= width <= MAX_WIDTH
         or any(line.startswith("    ") for line in lines)
     ):
         return block
@@ -145,7 +145,7 @@ def _split_title(rows: list[list[str]]) -> tuple[str, list[list[str]]]:
     width = max((sum(bool(cell.strip()) for cell in row) for row in rows), default=0)
     at = 0
     while (
-        at < min(len(rows) - 2, MOST_TITLE_ROWS) and width > 2 and sum(bool(c.strip()) for c in rows[at]) == 1
+        at < min(len(rows) - 2, MAX_TITLE_ROWS) and width > 2 and sum(bool(c.strip()) for c in rows[at]) == 1
     ):
         at += 1
     return " ".join(cell.strip() for row in rows[:at] for cell in row if cell.strip()), rows[at:]

@@ -14,7 +14,7 @@ from rag.signals.document_orders import order_note
 
 # Where known exporters and site builders put the article itself.
 ARTICLE = ["#main-content", "main", "[role=main]", "article", ".wiki-content", ".page-body"]
-FEWEST_CHARS = 40
+MIN_CHARS = 40
 MIN_SHARE = 0.6  # of the page's words that are no links: with less, the article is only a part of the page
 
 
@@ -67,10 +67,10 @@ def _article(soup: Element, left_out: LeftOut) -> Element:
             inner = [_around(inner)]
         for element in inner:
             own = _own_words(element)
-            if len(element.get_text(strip=True)) >= FEWEST_CHARS and own >= MIN_SHARE * words:
+            if len(element.get_text(strip=True)) >= MIN_CHARS and own >= MIN_SHARE * words:
                 outside = len(whole.get_text(" ").split()) - len(element.get_text(" ").split())
                 left_out.words[MENU] = left_out.words.get(MENU, 0) + outside
-                if words - own >= FEWEST_CHARS:
+                if words - own >= MIN_CHARS:
                     left_out.words["around the article"] = words - own
                 return element
     return whole

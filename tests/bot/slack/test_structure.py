@@ -8,7 +8,7 @@ from tests.test_house import FILES, import_graph
 
 FEATURES = "bot.slack.features."
 UI = "bot.slack.ui."
-MOST_IMPORTS_BETWEEN_FEATURES = 12
+MAX_IMPORTS_BETWEEN_FEATURES = 12
 IMPURE = {
     "slack_sdk",
     "slack_bolt",
@@ -31,7 +31,7 @@ def test_features_import_each_other_little() -> None:
         for other in others
         if module.startswith(FEATURES) and other.startswith(FEATURES)
     ]
-    assert len(between) <= MOST_IMPORTS_BETWEEN_FEATURES, between
+    assert len(between) <= MAX_IMPORTS_BETWEEN_FEATURES, between
 
 
 def test_block_builders_get_values_and_import_nothing_that_acts() -> None:

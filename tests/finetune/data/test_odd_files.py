@@ -171,7 +171,7 @@ def test_a_page_that_would_fill_the_memory_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few bytes of spans are millions of cells; a page over the limit is not read in part."""
-    monkeypatch.setattr(html_tables, "MOST_CELLS", 100_000)
+    monkeypatch.setattr(html_tables, "MAX_CELLS", 100_000)
     bomb = page("<tr>" + "<td rowspan=1000 colspan=1000>x" * 50 + "<tr>" * 50)
     with pytest.raises(DatasetError, match="more than 100,000 cells"):
         read_tickets(save(tmp_path, bomb, "bomb.xls"))

@@ -14,7 +14,7 @@ from finetune.data.doubts import Doubt, LabelCheck, Overlap
 from finetune.data.near_labels import near_labels
 from finetune.data.questions import ROWS_AT_ONCE, Question, open_questions
 from finetune.data.repair import Decision, Draft, Repairs, apply_decisions, changed_rows
-from finetune.data.repair_desk import DESCRIBE_MOST, Decider
+from finetune.data.repair_desk import MAX_DESCRIBED_ROWS, Decider
 from finetune.data.store import DatasetStore
 from finetune.data.ticket import DatasetError, Ticket, Tickets
 from finetune.data.tryouts import is_tryout
@@ -347,12 +347,13 @@ def test_the_file_again_begins_anew(store: DatasetStore) -> None:
 def test_large_datasets_keep_what_is_slow_to_find(store: DatasetStore) -> None:
     """Counts of classes, rows and tests are of the new rows; copies and split are those of the version before."""
     rows = [
-        Ticket(f"r{at}", f"words {at} {at * 7}", "Bug" if at % 3 else "Bugs") for at in range(DESCRIBE_MOST)
+        Ticket(f"r{at}", f"words {at} {at * 7}", "Bug" if at % 3 else "Bugs")
+        for at in range(MAX_DESCRIBED_ROWS)
     ]
     rows += [Ticket(f"x{at}", f"test {at}", "Other") for at in range(ROWS_AT_ONCE)]
     card = store.keep(Tickets(tuple(rows), "triage"), "tickets", "U1", HERE, "internal")
     new = store.repairs.decide("tickets", ask(store, "merge").draft("merge"), MAYA)
-    assert (new.rows, new.classes) == (card.rows, (("Bug", DESCRIBE_MOST), ("Other", ROWS_AT_ONCE)))
+    assert (new.rows, new.classes) == (card.rows, (("Bug", MAX_DESCRIBED_ROWS), ("Other", ROWS_AT_ONCE)))
     assert new.duplicates == card.duplicates
     assert (
         store.repairs.decide("tickets", ask(store, "drop").draft("drop"), MAYA).tryouts == ROWS_AT_ONCE - 10

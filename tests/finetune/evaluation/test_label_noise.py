@@ -94,13 +94,13 @@ def by_word_and_noise(texts: Sequence[str]) -> np.ndarray:
 
 def test_of_many_labels_a_random_sample_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not the first ones, and it is said of how many; below the limit nothing is drawn, whatever is too rare to check."""
-    monkeypatch.setattr(label_noise, "MOST", 40)
+    monkeypatch.setattr(label_noise, "MAX_CHECKED_ROWS", 40)
     labels = ["dog", "cat"] * 30
     labels[58] = "cat"
     noise = find_noise(some_rows(labels), by_word)
     assert (noise.row_count, noise.total, noise.to_card()["of"]) == (40, 60, 60)
     assert find_noise(some_rows(labels), by_word) == noise
-    monkeypatch.setattr(label_noise, "MOST", 100)
+    monkeypatch.setattr(label_noise, "MAX_CHECKED_ROWS", 100)
     assert find_noise(some_rows(labels + ["bird"] * 3), by_word).total == 60
 
 

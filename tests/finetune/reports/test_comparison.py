@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from finetune.reports import FinetuneReport
-from finetune.reports.comparison import MOST_ROWS, ComparisonError, compare_runs, held_out_answers
+from finetune.reports.comparison import MAX_ROWS, ComparisonError, compare_runs, held_out_answers
 from finetune.reports.parts import DatasetPart, HeldOutAnswers
 
 NAMES = ("billing", "login", "shipping")
@@ -67,4 +67,4 @@ def test_what_cannot_be_compared_is_refused_with_a_reason(other: FinetuneReport 
 def test_a_report_carries_a_bounded_number_of_answers() -> None:
     """However many tickets were held out, a report stays small."""
     many = report([0] * 3_000, [0] * 3_000)
-    assert len(many.answers.ids) == len(many.answers.labels) == MOST_ROWS
+    assert len(many.answers.ids) == len(many.answers.labels) == MAX_ROWS

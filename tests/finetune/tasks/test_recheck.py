@@ -13,7 +13,7 @@ from finetune.data.ticket import Tickets
 from finetune.pipeline import run
 from finetune.spec import Spec
 from finetune.tasks import TASKS
-from finetune.tasks.reply.recheck import MOST_REPLIES, recheck
+from finetune.tasks.reply.recheck import MAX_REPLIES, recheck
 from tests.finetune.tiny import recipe, save_causal, tickets
 
 pytestmark = pytest.mark.integration
@@ -39,7 +39,7 @@ def test_an_honest_report_is_repeated(training: tuple[Spec, Tickets, Path, dict[
     spec, rows, folder, report = training
     check = TASKS["reply"].recheck
     assert check is not None
-    assert f"{MOST_REPLIES} are the same" in check(spec, rows, folder, report)
+    assert f"{MAX_REPLIES} are the same" in check(spec, rows, folder, report)
 
 
 def test_replies_of_another_model_and_strange_tickets_are_told(

@@ -21,7 +21,7 @@ from tests.finetune.tiny import fit_reply, recipe, save_causal, save_encoder
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[3]
-MOST_MB = 2_200
+MAX_MB = 2_200
 STEP = """
 import tempfile
 from pathlib import Path
@@ -121,4 +121,4 @@ def test_a_step_over_long_e_mails_keeps_its_memory() -> None:
     )
     steps, batch_size, peak_mb = map(int, process.stdout.split())
     assert (steps, batch_size) == (1, 32)
-    assert peak_mb < MOST_MB
+    assert peak_mb < MAX_MB

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rag.advice.conversation import MOST_QUESTIONS, Thread, decide_turn, hear
+from rag.advice.conversation import MAX_QUESTIONS, Thread, decide_turn, hear
 from rag.advice.decision_table import load_table
 from rag.advice.moves import MoveReader
 from rag.adviser import Adviser
@@ -68,7 +68,7 @@ def test_three_questions_one_at_a_time_then_it_commits(adviser: Adviser) -> None
     )
     questions = [reply.follow_up for reply in replies]
     assert all(question is not None and 2 <= len(question.options) <= 5 for question in questions[:3])
-    assert len({question.text for question in questions[:3] if question}) == MOST_QUESTIONS
+    assert len({question.text for question in questions[:3] if question}) == MAX_QUESTIONS
     assert all(reply.lean is Verdict.PROMPT for reply in replies[:3])
     assert all("my lean is to" in reply.headline for reply in replies[:3])
     assert questions[3] is None

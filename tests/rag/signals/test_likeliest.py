@@ -10,7 +10,7 @@ from rag.advice.decide import decide
 from rag.advice.decision_table import load_table
 from rag.advice.facts import facts_of
 from rag.evaluation.messages import EACH, EXCLUSIVE
-from rag.signals.likeliest import MOST_READINGS, likeliest_reading
+from rag.signals.likeliest import MAX_READINGS, likeliest_reading
 from rag.signals.schema import Signals
 
 TABLE = load_table()
@@ -77,6 +77,6 @@ def test_it_asks_the_table_a_bounded_number_of_times(
 
     shares = probabilities(task={"extract": task}, gaps=gaps, flags={"changing": flag, "pii": flag})
     signals, share = likeliest_reading(CASE, shares, count)
-    assert 1 <= len(verdicts) <= MOST_READINGS
+    assert 1 <= len(verdicts) <= MAX_READINGS
     assert 0 < share <= 1 + 1e-9
     assert verdict_of(signals) in verdicts
