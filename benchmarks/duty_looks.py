@@ -65,12 +65,12 @@ def fill(ledger: Ledger, watch: Watch, count: int, rng: np.random.Generator) -> 
 def more(ledger: Ledger, watch: Watch, number: int) -> None:
     """One ticket is settled, and people judge it."""
     key = f"C1:{number}"
-    duty.enter(ledger.engine, watch.id, key, "", TEXT, BEGIN + number)
-    (ticket,) = duty.waiting(ledger.engine, watch.id)
+    duty.add_ticket(ledger.engine, watch.id, key, "", TEXT, BEGIN + number)
+    (ticket,) = duty.waiting_tickets(ledger.engine, watch.id)
     answer = replace(
         ticket, state=duty.ANSWERED, queue="a", confidence=0.9, likeliest=(("a", 0.9),), is_audit=True
     )
-    duty.settle(ledger.engine, answer, None, "C1", BEGIN + number)
+    duty.record_answer(ledger.engine, answer, None, "C1", BEGIN + number)
     duty.label(ledger.engine, watch.id, key, "U1", "a", BEGIN + number)
 
 
@@ -90,7 +90,7 @@ def measure(count: int, folder: Path) -> tuple[float, float]:
         began = time.process_time()
         runner._update_alarms(watch, model)
         times.append(1_000 * (time.process_time() - began))
-    assert duty.watch_by(ledger.engine, watch.id).mode == duty.LIVE
+    assert duty.find_watch(ledger.engine, watch.id).mode == duty.LIVE
     return times[0], statistics.median(times[1:])
 
 

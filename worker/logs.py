@@ -1,7 +1,7 @@
-"""Secrets taken out of log lines and of error text before anyone else reads them.
+"""Removes secrets from log lines and error texts.
 
-Covers: the values it was told, Slack, OpenAI and model hub tokens, bearer headers, passwords in addresses, private keys.
-Does not cover: secrets of unknown shape that it was not told.
+Covers: the values it was given, Slack, OpenAI and model hub tokens, bearer headers, passwords in addresses, private keys.
+Does not cover: secrets of unknown shape that it was not given.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Where a team's share of a store lies, by the same rule for the bot and for its workers.
+"""The place of a team's data in each store; bot and workers use the same rule.
 
-The team "" is the one of a bot with one team: its stores are the configured places themselves. Every other team has
-`teams/ID` below each of them, and a stream of events of its own.
+The team "" belongs to a bot with one team: it uses the configured places themselves. Every other team has `teams/ID` below
+each of them, and its own stream of events.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def place_of(url: str, team: str) -> str:
 
 
 def run_name(token: str, team: str) -> str:
-    """The name of a run: it tells to whose stream its events go, also after a crash."""
+    """The name of a run; it names the team, and so the stream of its events, also after a crash."""
     return f"{token}-{team}" if team else token
 
 

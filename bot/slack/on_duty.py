@@ -134,7 +134,7 @@ def observation_of(ticket: DutyTicket, words: Sequence[Label]) -> Observation | 
     """The observation of an answered ticket with its labels, oldest label first; None when the model failed on it."""
     if ticket.confidence is None:
         return None
-    truth = duty.verdict_on(words)
+    truth = duty.majority_queue(words)
     best = ticket.likeliest[0][0] if ticket.likeliest else None
     right = None if truth is None else truth == best
     word_at = words[0].at if words else 0.0  # the time of the first label; later labels do not change it
@@ -196,7 +196,7 @@ def corrections_line(tickets: Sequence[DutyTicket], labels: Mapping[str, Sequenc
     """The line on the queues that people correct most, by share of judged answers."""
     counts: dict[str, list[int]] = {}
     for one in tickets:
-        truth = duty.verdict_on(labels.get(one.key, ()))
+        truth = duty.majority_queue(labels.get(one.key, ()))
         if truth is None or not one.likeliest:
             continue
         best = one.likeliest[0][0]

@@ -53,7 +53,7 @@ def judged_tickets(
     """The tickets whose text is still stored and whose queue people agree on, oldest first."""
     rows = []
     for one in tickets:
-        queue = duty.verdict_on(labels.get(one.key, ()))
+        queue = duty.majority_queue(labels.get(one.key, ()))
         if queue is None or not one.text:
             continue
         first = next(label for label in labels[one.key] if label.queue == queue)

@@ -20,8 +20,8 @@ from rag.reply import Reply, State
 from worker.jobs.records import Job
 from worker.kinds import kind_of
 from worker.ledger.budgets import Month, month_of, month_of_team
+from worker.ledger.guest_access import guest_access
 from worker.ledger.ledger import Ledger
-from worker.ledger.openings import openings
 
 if TYPE_CHECKING:
     from finetune.serving.answers import ServedModel
@@ -132,7 +132,7 @@ class Services:
         """
         if person.outside or not is_direct(channel):
             is_external = bool(person.outside) or self.audience.has_external_readers(channel)
-            if is_external and "documents" not in openings(self.ledger.engine, channel):
+            if is_external and "documents" not in guest_access(self.ledger.engine, channel):
                 return frozenset({"guide", f"channel:{channel}"})
         return self.scopes(channel)
 
@@ -142,7 +142,7 @@ class Services:
 
     def is_closed_to_jobs(self, channel: str) -> bool | None:
         """Whether external readers keep cards and reports out of the channel; None while Slack does not tell who reads."""
-        if is_direct(channel) or "jobs" in openings(self.ledger.engine, channel):
+        if is_direct(channel) or "jobs" in guest_access(self.ledger.engine, channel):
             return False
         return self.audience.check_external_readers(channel)
 

@@ -144,4 +144,4 @@ def _read_lines(
 
 def _enter(engine: Engine, watch: Watch, data: bytes, now: float) -> bool:
     key, text = ticket_from("api", json.loads(data))
-    return duty.enter(engine, watch.id, key, "", clean_external_text(text), now)
+    return duty.add_ticket(engine, watch.id, key, "", clean_external_text(text), now)

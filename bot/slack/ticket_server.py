@@ -95,7 +95,7 @@ def build_ticket_site(
             return JSONResponse(
                 {"error": "No model is on duty in this channel: `/triage watch` puts one there."}, 409
             )
-        is_new = duty.enter(services.ledger.engine, watch.id, key, "", clean_external_text(text), now)
+        is_new = duty.add_ticket(services.ledger.engine, watch.id, key, "", clean_external_text(text), now)
         if services.duty:
             services.duty.wake()
         return JSONResponse({"ticket": key, "new": is_new}, 202)

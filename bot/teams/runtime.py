@@ -46,7 +46,7 @@ from worker.dispatch.reconciler import Reconciler
 from worker.errors import WorkerError
 from worker.jobs.states import END_STATES, State
 from worker.ledger.ledger import Ledger
-from worker.ledger.voice import Voice, server_time
+from worker.ledger.speaker_lease import SpeakerLease, server_time
 
 if TYPE_CHECKING:
     from rag.adviser import Adviser
@@ -181,9 +181,9 @@ def open_runtime(
     )
     if ledger.engine.dialect.name != "sqlite":  # a server's ledger may have several bots
         holder, clock = f"{socket.gethostname()}:{settings.home}", partial(server_time, ledger.engine)
-        voice = Voice(ledger.engine, holder, clock)
-        notifier.leader_term = voice.turn
-        cleanup.callback(release_leadership, voice)
+        speaker = SpeakerLease(ledger.engine, holder, clock)
+        notifier.leader_term = speaker.turn
+        cleanup.callback(release_leadership, speaker)
     controller = open_controller(settings, ledger, artifacts, notifier.wake, (shared.keys, team))
     services = make_services(settings, ledger, connection, shared, cleanup)
     services = replace(
@@ -214,10 +214,10 @@ def open_runtime(
     )
 
 
-def release_leadership(voice: Voice) -> None:
+def release_leadership(speaker: SpeakerLease) -> None:
     """Releases the leader's lease, so that another bot can lead at once; when the ledger is down, the lease expires."""
     try:
-        voice.let_go()
+        speaker.release()
     except SQLAlchemyError:
         log.info("the ledger is down; another bot becomes leader when this one's lease expires")
 

@@ -20,22 +20,26 @@ from bot.slack.app import posting_client
 from bot.slack.delivery import duty_runner
 from bot.slack.delivery.duty_runner import DutyRunner
 from bot.slack.delivery.notifier import Notifier
-from worker.ledger import outbox, voice
+from worker.ledger import outbox, speaker_lease
 from worker.ledger.ledger import Ledger
-from worker.ledger.voice import Voice, server_time
+from worker.ledger.speaker_lease import SpeakerLease, server_time
 
 
 def main(
     name: str, url: str, place: str, workspace: str, token: str, lease_s: str, die_at: str, *files: str
 ) -> None:
     """Runs until it is killed."""
-    voice.LEASE_S, voice.RENEW_S, outbox.SENDING_S = float(lease_s), float(lease_s) / 6, 2 * float(lease_s)
+    speaker_lease.LEASE_S, speaker_lease.RENEW_S, outbox.SENDING_S = (
+        float(lease_s),
+        float(lease_s) / 6,
+        2 * float(lease_s),
+    )
     duty_runner.HISTORY_INTERVAL_S = 1.0
     ledger, client = Ledger(url), posting_client(token, workspace)
     if int(die_at):
         die_after(client, int(die_at))
     notifier = Notifier(client, ledger, 0.2)
-    notifier.leader_term = Voice(ledger.engine, name, lambda: server_time(ledger.engine)).turn
+    notifier.leader_term = SpeakerLease(ledger.engine, name, lambda: server_time(ledger.engine)).turn
     services: Any = SimpleNamespace(
         ledger=ledger, clock=time.time, wake=notifier.wake, duty=None, is_closed_to_jobs=lambda channel: False
     )

@@ -26,19 +26,19 @@ class Ticket:
         self.watch: Watch = duty.open_watch(self.engine, watch_of(channel=CHANNEL))
         self.ts = str(harness.ravi.say(CHANNEL, "I was charged twice")["ts"])
         self.key = f"{CHANNEL}:{self.ts}"
-        duty.enter(self.engine, self.watch.id, self.key, self.ts, "I was charged twice", harness.now)
+        duty.add_ticket(self.engine, self.watch.id, self.key, self.ts, "I was charged twice", harness.now)
 
     def settle(self, queue: str) -> None:
         """Stores the model's answer and puts its line into the outbox."""
-        (ticket,) = duty.waiting(self.engine, self.watch.id)
+        (ticket,) = duty.waiting_tickets(self.engine, self.watch.id)
         answer = replace(ticket, state=duty.ANSWERED, queue=queue, confidence=0.9, likeliest=((queue, 0.9),))
         text, blocks = ticket_line(answer)
         line = replace(AnswerMessage(CHANNEL, self.ts, RAVI, text, blocks, key=""), since=self.harness.now)
-        assert duty.settle(self.engine, answer, line.to_json(), CHANNEL, self.harness.now)
+        assert duty.record_answer(self.engine, answer, line.to_json(), CHANNEL, self.harness.now)
 
     def edit(self, text: str) -> None:
         """Edits the ticket, as its author would."""
-        assert duty.edit(self.engine, self.watch.id, self.key, text)
+        assert duty.edit_ticket(self.engine, self.watch.id, self.key, text)
 
     def lines(self) -> list[str]:
         """The lines below the ticket after the outbox is delivered."""

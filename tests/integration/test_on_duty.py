@@ -89,7 +89,7 @@ def test_a_ticket_gets_one_line_and_people_label_it(
     key = f"{watch.channel}:{ticket['ts']}"
     labels = duty.labels_of(ledger.engine, watch.id)[key]
     assert len({label.person for label in labels}) == 2
-    assert duty.verdict_on(labels) is None
+    assert duty.majority_queue(labels) is None
     assert SECRET not in duty.ticket_of(ledger.engine, watch.id, key).text
     assert len([m for m in maya.messages(CHANNEL, ticket["ts"]) if m["ts"] != ticket["ts"]]) == 1
 

@@ -30,7 +30,7 @@ from worker.dispatch.dispatcher import Dispatcher
 from worker.jobs.records import JobRequest
 from worker.jobs.states import State
 from worker.ledger.ledger import Ledger
-from worker.ledger.voice import Voice
+from worker.ledger.speaker_lease import SpeakerLease
 from worker.runtime.heartbeat import Heartbeat
 from worker.transport import signing
 from worker.transport.embedded_redis import EmbeddedRedis, embedded_redis
@@ -51,8 +51,8 @@ class Bot:
         self.dispatcher = Dispatcher(self.ledger, redis_url, home / "keys", home / "artifacts")
         client = posting_client(workspace.bot_token, workspace.api_url)
         self.notifier = Notifier(client, self.ledger, 0.2, lambda: self.dispatcher.redis_ok)
-        self.voice = Voice(self.ledger.engine, name)
-        self.notifier.leader_term = self.voice.turn
+        self.speaker = SpeakerLease(self.ledger.engine, name)
+        self.notifier.leader_term = self.speaker.turn
         self.dispatcher.start()
         self.notifier.start()
 

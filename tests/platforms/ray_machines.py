@@ -23,8 +23,8 @@ from tests.platforms.standin import CANCELLED, FAILED, SUCCEEDED, Answer, Platfo
 from tests.terminal import ROOT
 
 DRIVER = "import sys; from tests.platforms.ray_machines import drive; drive(sys.argv[1:])"
-RANK = "import os, sys; from pathlib import Path; from worker.runtime.machine_group import join_as; "
-RANK += "join_as(int(os.environ['RANK']), Path(sys.argv[1]))"
+RANK = "import os, sys; from pathlib import Path; from worker.runtime.machine_group import join_as_rank; "
+RANK += "join_as_rank(int(os.environ['RANK']), Path(sys.argv[1]))"
 
 
 def torchrun(shape: Shape, place: Path) -> None:

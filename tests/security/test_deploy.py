@@ -25,7 +25,7 @@ from cryptography.x509.oid import NameOID
 from bot.demo.stack import free_port
 from bot.playground.patience import Patience
 from bot.settings import load_settings
-from tests.worker.conftest import Place, place  # noqa: F401  (fixture)
+from tests.worker.conftest import WorkerHarness, harness  # noqa: F401  (fixture)
 from worker.jobs.states import State
 from worker.transport.embedded_redis import embedded_redis
 from worker.transport.queue import connect
@@ -45,24 +45,24 @@ def users_file(folder: Path) -> Path:
 
 @pytest.mark.integration
 def test_bot_and_worker_run_a_job_under_the_acl_and_nothing_else_is_open_to_them(
-    place: Place,  # noqa: F811
+    harness: WorkerHarness,  # noqa: F811
     tmp_path: Path,
 ) -> None:
     """Launch, run, cancel with no command denied; other keys, FLUSHALL, CONFIG, KEYS, EVAL on others denied."""
-    place.close_bot()
-    place.redis.stop()
+    harness.close_bot()
+    harness.redis.stop()
     port = free_port()
     options = {"aclfile": str(users_file(tmp_path))}
-    place.redis = embedded_redis(place.home / "acl", port, options=options)
-    place.redis.url = f"redis://trainwise-bot:bot-pass@127.0.0.1:{port}/0"
-    place.open_bot()
-    place.redis.url = f"redis://trainwise-worker:worker-pass@127.0.0.1:{port}/0"
-    place.worker()
-    assert place.end_of(place.submit(steps=3)).state is State.SUCCEEDED
-    job_id = place.submit(steps=5000, pause_s=0.05)
-    place.at_step(job_id)
-    place.ledger.request_cancel(job_id, "U1", "enough")
-    assert place.end_of(job_id).state is State.CANCELLED
+    harness.redis = embedded_redis(harness.home / "acl", port, options=options)
+    harness.redis.url = f"redis://trainwise-bot:bot-pass@127.0.0.1:{port}/0"
+    harness.open_bot()
+    harness.redis.url = f"redis://trainwise-worker:worker-pass@127.0.0.1:{port}/0"
+    harness.worker()
+    assert harness.end_of(harness.submit(steps=3)).state is State.SUCCEEDED
+    job_id = harness.submit(steps=5000, pause_s=0.05)
+    harness.at_step(job_id)
+    harness.ledger.request_cancel(job_id, "U1", "enough")
+    assert harness.end_of(job_id).state is State.CANCELLED
     admin = redis.Redis(port=port, username="admin", password="admin-pass")
     assert admin.acl_log() == []
     worker = redis.Redis(port=port, username="trainwise-worker", password="worker-pass")

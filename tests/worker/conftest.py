@@ -1,4 +1,4 @@
-"""One place with a real Redis, a ledger, a dispatcher and real worker processes."""
+"""A harness with a real Redis, a ledger, a dispatcher and real worker processes."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from worker.transport.embedded_redis import EmbeddedRedis, embedded_redis
 ROOT = Path(__file__).parents[2]
 
 
-class Place:
-    """Everything one test runs; `stop` ends it all."""
+class WorkerHarness:
+    """The processes and objects of one test; `stop` ends them."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -107,10 +107,10 @@ class Place:
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
-    """A fresh place in a short path (a Unix socket's path is limited)."""
+def harness() -> Iterator[WorkerHarness]:
+    """A new harness in a short path (a Unix socket's path is limited)."""
     with tempfile.TemporaryDirectory(prefix="tw", ignore_cleanup_errors=True) as home:
-        here = Place(Path(home))
+        here = WorkerHarness(Path(home))
         try:
             yield here
         finally:

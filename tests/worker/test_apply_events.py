@@ -1,4 +1,4 @@
-"""A random life of jobs: events late, repeated, reordered, from fenced runs; what must hold always holds."""
+"""Random job histories: late, repeated, reordered and fenced events; the invariants always hold."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from worker.transport.events import KINDS, WorkerEvent
 REASONS = st.sampled_from(["cancel", "pause", "lost", "drain", "budget"])
 
 
-class Life(RuleBasedStateMachine):
+class JobLifecycle(RuleBasedStateMachine):
     """One job after another, everything that can happen to them, in any order."""
 
     def __init__(self) -> None:
@@ -156,5 +156,5 @@ class Life(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-Life.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
-TestLife = Life.TestCase
+JobLifecycle.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+TestLife = JobLifecycle.TestCase

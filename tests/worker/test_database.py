@@ -11,14 +11,14 @@ from sqlalchemy import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.playground.patience import Patience
-from worker.ledger.database import Turnstile, open_database, writing
+from worker.ledger.database import FairLock, open_database, writing
 from worker.ledger.tables import jobs
 
 
 def test_writers_get_their_turn_in_the_order_they_came(tmp_path: Path) -> None:
     """Not whoever happens to try again first: a launch is not overtaken by ten later writers."""
     engine = open_database(str(tmp_path / "l.db"))
-    turnstile = engine.get_execution_options()["turnstile"]
+    fair_lock = engine.get_execution_options()["fair_lock"]
     order: list[int] = []
 
     def write(number: int) -> None:
@@ -29,7 +29,7 @@ def test_writers_get_their_turn_in_the_order_they_came(tmp_path: Path) -> None:
     with writing(engine):
         for number, thread in enumerate(threads, 1):
             thread.start()
-            wait_until_in_line(turnstile, number)
+            wait_until_in_line(fair_lock, number)
     for thread in threads:
         thread.join(10)
     assert order == list(range(12))
@@ -50,9 +50,9 @@ def test_a_failed_write_lets_the_next_one_in(tmp_path: Path) -> None:
     assert finish.wait(10)
 
 
-def wait_until_in_line(turnstile: Turnstile, number: int) -> None:
+def wait_until_in_line(fair_lock: FairLock, number: int) -> None:
     patience = Patience(10)
-    while turnstile.waiting < number:
+    while fair_lock.waiting < number:
         assert not patience.is_over()
         time.sleep(0.001)
 

@@ -1,4 +1,4 @@
-"""A quarter of an hour without Redis, second by second on a clock that is passed in; real Redis, ledger and spool."""
+"""A simulation of an hour without Redis, second by second on a clock that is passed in; real Redis, ledger and spool."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ AWAY_S = 900
 STEP_S = 5
 
 
-class Quarter:
+class OutageSimulation:
     """A bot and a worker with one run, both moved on by `second()`; Redis comes and goes as told."""
 
     def __init__(self, home: Path) -> None:
@@ -71,11 +71,11 @@ class Quarter:
             self.heartbeat._turn(self.now)
         try:
             self._listen()
-            self.bot._send_owed(self.redis)
+            self.bot._send_due_orders(self.redis)
             self.reconciler.look(self.redis, self.now, self.now, self.caught_up)
         except redis.RedisError:
             self.caught_up = False
-            self.reconciler.outage()
+            self.reconciler.note_outage()
 
     def _listen(self) -> None:
         epoch = events.epoch(self.redis)
@@ -84,7 +84,7 @@ class Quarter:
         entries = events.receive(self.redis, self.cursor, block_ms=1)
         if entries:
             self.cursor = entries[-1][0]
-            self.bot._take_in(self.redis, entries, f"events:{self.epoch}", self.cursor)
+            self.bot._apply_entries(self.redis, entries, f"events:{self.epoch}", self.cursor)
         self.caught_up = not entries
 
     def reports(self, job: str) -> int:
@@ -99,45 +99,47 @@ class Quarter:
 
 
 @pytest.fixture
-def quarter() -> Iterator[Quarter]:
+def simulation() -> Iterator[OutageSimulation]:
     """In a short path (a Unix socket's path is limited)."""
     with tempfile.TemporaryDirectory(prefix="tw") as home:
-        here = Quarter(Path(home))
+        here = OutageSimulation(Path(home))
         yield here
         here.close()
 
 
 @pytest.mark.parametrize("memory", [True, False], ids=["data kept", "data lost"])
-def test_fifteen_minutes_without_redis_lose_and_double_nothing(quarter: Quarter, memory: bool) -> None:
+def test_fifteen_minutes_without_redis_lose_and_double_nothing(
+    simulation: OutageSimulation, memory: bool
+) -> None:
     """A run goes on and ends meanwhile: one attempt, one report; a job in line and one launched meanwhile wait."""
-    running, waiting = quarter.submit("a"), quarter.submit("b")
-    quarter.second()
-    run = quarter.begin(running)
+    running, waiting = simulation.submit("a"), simulation.submit("b")
+    simulation.second()
+    run = simulation.begin(running)
     for step in range(1, 4):
         run.append("step", step=step, steps=200)
-        quarter.second()
-    assert quarter.ledger.job(running).state is State.RUNNING
-    quarter.server.kill()
+        simulation.second()
+    assert simulation.ledger.job(running).state is State.RUNNING
+    simulation.server.kill()
     if not memory:
-        shutil.rmtree(quarter.home / "r")
+        shutil.rmtree(simulation.home / "r")
     for second in range(AWAY_S):
         if second % STEP_S == 0 and second < 800:
             run.append("step", step=4 + second // STEP_S, steps=200)
         if second == 800:
             run.append("finished", report={"kind": "tiny", "headline": "done"}, plots={})
-            quarter.heartbeat.release(f"ft-{running}-1")
+            simulation.heartbeat.release(f"ft-{running}-1")
         if second == 400:
-            late = quarter.submit("c")
-        quarter.second()
-    assert quarter.ledger.job(running).state is State.RUNNING, "an outage makes nobody lost"
-    assert quarter.shipper.backlog() > 0
-    quarter.server = embedded_redis(quarter.home / "r")
+            late = simulation.submit("c")
+        simulation.second()
+    assert simulation.ledger.job(running).state is State.RUNNING, "an outage makes nobody lost"
+    assert simulation.shipper.backlog() > 0
+    simulation.server = embedded_redis(simulation.home / "r")
     for _ in range(40):
-        quarter.second()
-    job = quarter.ledger.job(running)
-    assert (job.state, job.attempt, quarter.reports(running)) == (State.SUCCEEDED, 1, 1)
-    assert quarter.shipper.backlog() == 0, "the worker keeps what the bot has"
-    in_redis, _ = queued_ids(quarter.redis)
-    orders = {f"ft-{one}-{quarter.ledger.job(one).attempt}" for one in (waiting, late)}
+        simulation.second()
+    job = simulation.ledger.job(running)
+    assert (job.state, job.attempt, simulation.reports(running)) == (State.SUCCEEDED, 1, 1)
+    assert simulation.shipper.backlog() == 0, "the worker keeps what the bot has"
+    in_redis, _ = queued_ids(simulation.redis)
+    orders = {f"ft-{one}-{simulation.ledger.job(one).attempt}" for one in (waiting, late)}
     assert in_redis == orders
-    assert {quarter.ledger.job(one).state for one in (waiting, late)} == {State.QUEUED}
+    assert {simulation.ledger.job(one).state for one in (waiting, late)} == {State.QUEUED}

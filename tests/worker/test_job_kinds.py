@@ -1,4 +1,4 @@
-"""A kind of job is one file: dropped into worker/kinds/, it runs from launch to report with nothing else changed."""
+"""A job kind is one file: added to worker/kinds/, it runs from launch to report with nothing else changed."""
 
 from __future__ import annotations
 

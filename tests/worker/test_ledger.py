@@ -1,4 +1,4 @@
-"""The ledger alone: what is accepted, owed, remembered."""
+"""The ledger alone: jobs, outboxes, stored state."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import pytest
 
 from bot.playground.patience import Patience
 from bot.slack.features import answering
-from tests.worker.conftest import Place
+from tests.worker.conftest import WorkerHarness
 from worker.jobs.states import State
 from worker.logs import JsonFormatter, ScrubbingFormatter, log_event
 
@@ -41,15 +41,15 @@ def events_in(text: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.integration
-def test_worker_and_bot_log_a_jobs_life_with_its_id(place: Place, lines: io.StringIO) -> None:
+def test_worker_and_bot_log_a_jobs_life_with_its_id(harness: WorkerHarness, lines: io.StringIO) -> None:
     """Start, phase, end with seconds and dollars on both sides, each with the job's id; no word of the ticket."""
-    place.worker(log_format="json")
-    job_id = place.submit(steps=3, text=TICKET)
-    assert place.end_of(job_id).state is State.SUCCEEDED
+    harness.worker(log_format="json")
+    job_id = harness.submit(steps=3, text=TICKET)
+    assert harness.end_of(job_id).state is State.SUCCEEDED
     patience = Patience(30)
     while "job ended" not in lines.getvalue() and not patience.is_over():  # it is logged after the commit
         time.sleep(0.02)
-    for side, text in (("bot", lines.getvalue()), ("worker", (place.home / "w1.log").read_text())):
+    for side, text in (("bot", lines.getvalue()), ("worker", (harness.home / "w1.log").read_text())):
         assert TICKET not in text
         assert "Maria" not in text
         events = [event for event in events_in(text) if event.get("job") == job_id]
@@ -65,14 +65,14 @@ def test_worker_and_bot_log_a_jobs_life_with_its_id(place: Place, lines: io.Stri
 
 
 @pytest.mark.integration
-def test_a_run_whose_process_dies_is_logged_by_its_worker(place: Place) -> None:
+def test_a_run_whose_process_dies_is_logged_by_its_worker(harness: WorkerHarness) -> None:
     """Killed before it could write its own end: the worker says how."""
-    place.worker(log_format="json")
-    job_id = place.submit(steps=5000, pause_s=0.05, deaf=True)
-    place.at_step(job_id)
-    place.ledger.request_cancel(job_id, "U1", "enough")
-    place.end_of(job_id)
-    log = place.home / "w1.log"
+    harness.worker(log_format="json")
+    job_id = harness.submit(steps=5000, pause_s=0.05, deaf=True)
+    harness.at_step(job_id)
+    harness.ledger.request_cancel(job_id, "U1", "enough")
+    harness.end_of(job_id)
+    log = harness.home / "w1.log"
     (end,) = [event for event in events_in(log.read_text()) if event["event"] == "job ended"]
     assert (end["job"], end["outcome"], end["reason"]) == (job_id, "died", "cancel")
 

@@ -20,8 +20,8 @@ from tests.worker import counting_kind
 from worker.errors import WorkerError
 from worker.kinds.job_kind import JobKind
 from worker.runtime import machine_group
-from worker.runtime.attempt import RunBroke, Work
-from worker.runtime.machine_group import DRIVER, MachineGroup, Pulse, shape_of
+from worker.runtime.attempt import RunCrash, Work
+from worker.runtime.machine_group import DRIVER, HeartbeatFile, MachineGroup, shape_of
 from worker.transport.signing import Envelope
 
 pytestmark = pytest.mark.integration
@@ -62,7 +62,7 @@ def test_a_rank_that_dies_is_a_machine_lost_and_the_next_submission_takes_over(t
     machines = group(tmp_path)
     (machines.attempt / "checkpoints" / "saved").write_text("20")
     run, _ = work(machines, tmp_path, lambda: None, steps=5000, dies_at=3)
-    with pytest.raises(RunBroke, match="A machine of this run was lost"):
+    with pytest.raises(RunCrash, match="A machine of this run was lost"):
         machines.over(COUNTING).run(run)
     later = MachineGroup(Shape(2, 1, False), tmp_path / "later", lambda: True)
     later.take_over([tmp_path / "none", tmp_path / "work"])
@@ -111,12 +111,12 @@ def test_a_first_rank_without_a_pulse_is_given_up_and_shows_no_life(
     monkeypatch.setattr(machine_group, "LEASE_S", 1.0)
 
     def one_beat(shape: Shape, place: Path) -> None:
-        Pulse(place / machine_group.FIRST_RANK).show()
+        HeartbeatFile(place / machine_group.FIRST_RANK).show()
         time.sleep(60)
 
     machines = group(tmp_path, form=one_beat)
     run, _ = work(machines, tmp_path, lambda: None)
-    with pytest.raises(RunBroke):
+    with pytest.raises(RunCrash):
         machines.over(COUNTING).run(run)
 
 
@@ -136,7 +136,7 @@ def test_a_rank_leaves_its_driver_s_last_pulse_behind_by_a_lease_and_no_more(tmp
     """Whatever it is doing: the process ends at once."""
     (tmp_path / DRIVER).write_text("1")
     code = "import sys, time; from pathlib import Path; from worker.runtime import machine_group as g; import threading; "
-    code += "g.LEASE_S, g.PULSE_S = 1.0, 0.1; g._keep_pulse(Path(sys.argv[1]), 1, threading.Event())"
+    code += "g.LEASE_S, g.PULSE_S = 1.0, 0.1; g._keep_heartbeat(Path(sys.argv[1]), 1, threading.Event())"
     began = time.monotonic()
     rank = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, timeout=120, check=False)
     assert rank.returncode == 1
@@ -146,7 +146,7 @@ def test_a_rank_leaves_its_driver_s_last_pulse_behind_by_a_lease_and_no_more(tmp
 def test_silence_is_measured_by_the_reader_s_clock(tmp_path: Path) -> None:
     """Two machines' clocks may differ by hours: only a change counts."""
     now = [100.0]
-    writer, reader = Pulse(tmp_path / "p"), Pulse(tmp_path / "p", lambda: now[0])
+    writer, reader = HeartbeatFile(tmp_path / "p"), HeartbeatFile(tmp_path / "p", lambda: now[0])
     assert not reader.has_begun()
     writer.show()
     now[0] = 150.0

@@ -15,11 +15,11 @@ import pytest
 from finetune.errors import Stopped
 from tests.integration.conftest import add_dataset
 from tests.worker import counting_kind
-from tests.worker.conftest import ROOT, Place
+from tests.worker.conftest import ROOT, WorkerHarness
 from worker.jobs.records import JobRequest
 from worker.jobs.states import State
 from worker.kinds.job_kind import JobKind
-from worker.runtime.attempt import RunBroke, Work
+from worker.runtime.attempt import RunCrash, Work
 from worker.runtime.multi_gpu import outcome, over_ranks
 from worker.transport.signing import Envelope
 
@@ -62,7 +62,7 @@ def test_two_processes_run_and_the_first_one_reports(tmp_path: Path) -> None:
 def test_a_process_that_dies_ends_the_others_and_the_run_may_be_tried_again(tmp_path: Path) -> None:
     """kill -9 of one rank: no process of the run is left, and the failure counts as one to repeat."""
     run, _ = work(tmp_path, lambda: None, steps=5000, dies_at=5)
-    with pytest.raises(RunBroke, match="goes on from the last good checkpoint"):
+    with pytest.raises(RunCrash, match="goes on from the last good checkpoint"):
         over_ranks(COUNTING, 2).run(run)
     assert len(pids_of(tmp_path)) == 2
     assert not alive(tmp_path)
@@ -88,32 +88,32 @@ def test_one_stop_ends_both_within_five_seconds(tmp_path: Path) -> None:
 
 def test_what_the_first_rank_left_is_told_as_it_was_meant() -> None:
     """A failure in words stays one, and one that may be repeated stays that."""
-    with pytest.raises(RunBroke, match="odd"):
+    with pytest.raises(RunCrash, match="odd"):
         outcome({"kind": "failed", "data": {"error": "odd", "retryable": True}})
     with pytest.raises(Exception, match="one class") as error:
         outcome({"kind": "failed", "data": {"error": "one class", "retryable": False}})
-    assert not isinstance(error.value, RunBroke)
+    assert not isinstance(error.value, RunCrash)
 
 
-def start_worker_with_two_processes(place: Place, name: str) -> None:
+def start_worker_with_two_processes(harness: WorkerHarness, name: str) -> None:
     """A worker process that fine-tunes for real, each run in two processes on this CPU."""
     command = [
         sys.executable,
         "-m",
         "tests.worker.multi_process_worker",
-        str(place.home),
-        place.redis.url,
+        str(harness.home),
+        harness.redis.url,
         name,
     ]
-    log = (place.home / f"{name}.log").open("ab")
-    place.workers.append(subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log))
+    log = (harness.home / f"{name}.log").open("ab")
+    harness.workers.append(subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log))
 
 
-def launch(place: Place, epochs: int) -> str:
+def launch(harness: WorkerHarness, epochs: int) -> str:
     from finetune.data.store import DatasetStore
     from finetune.spec import parse_spec
 
-    card = DatasetStore(str(place.home / "datasets")).get("few")
+    card = DatasetStore(str(harness.home / "datasets")).get("few")
     form = {
         "dataset": "few",
         "digest": card.digest,
@@ -122,7 +122,7 @@ def launch(place: Place, epochs: int) -> str:
         "patience": "100",
     }
     spec = parse_spec(form).to_json()
-    return place.ledger.submit(
+    return harness.ledger.submit(
         JobRequest("finetune", spec, "few", "U1", "maya", "T1", "C1", None, f"k{epochs}")
     ).id
 
@@ -137,11 +137,11 @@ def ranks(job: str) -> list[psutil.Process]:
     return processes
 
 
-def intact(place: Place, job: str) -> int:
+def intact(harness: WorkerHarness, job: str) -> int:
     """The step of the newest verified checkpoint of any attempt."""
     from finetune.training.checkpoints import newest_intact
 
-    folders = (place.home / "artifacts" / job).glob("*/checkpoints")
+    folders = (harness.home / "artifacts" / job).glob("*/checkpoints")
     steps = [int(folder.name.split("-")[1]) for folder, _ in map(newest_intact, folders) if folder]
     return max(steps, default=0)
 
@@ -149,25 +149,25 @@ def intact(place: Place, job: str) -> int:
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_real_fine_tune_in_two_processes_survives_the_death_of_one_and_obeys_one_cancel(
-    place: Place,
+    harness: WorkerHarness,
 ) -> None:
     """A rank killed after a checkpoint: the next attempt goes on from it and reports; a cancel leaves no process."""
-    add_dataset(place.home / "datasets", "few")
-    start_worker_with_two_processes(place, "w1")
-    job = launch(place, 12)
-    place.wait(job, lambda _: intact(place, job) > 0 and len(ranks(job)) == 2, timeout_s=120)
-    step = intact(place, job)
+    add_dataset(harness.home / "datasets", "few")
+    start_worker_with_two_processes(harness, "w1")
+    job = launch(harness, 12)
+    harness.wait(job, lambda _: intact(harness, job) > 0 and len(ranks(job)) == 2, timeout_s=120)
+    step = intact(harness, job)
     ranks(job)[-1].kill()
-    place.wait(job, lambda now: now.attempt == 2 and not now.progress.get("step"), timeout_s=120)
-    again = place.wait(job, lambda now: now.progress.get("step"), timeout_s=120)
+    harness.wait(job, lambda now: now.attempt == 2 and not now.progress.get("step"), timeout_s=120)
+    again = harness.wait(job, lambda now: now.progress.get("step"), timeout_s=120)
     assert again.progress["step"] > step
-    result = place.end_of(job, timeout_s=180)
-    assert (result.state, place.reports(job)) == (State.SUCCEEDED, 1)
-    second = launch(place, 90)
-    place.wait(second, lambda now: now.progress.get("step") and len(ranks(second)) == 2, timeout_s=120)
+    result = harness.end_of(job, timeout_s=180)
+    assert (result.state, harness.reports(job)) == (State.SUCCEEDED, 1)
+    second = launch(harness, 90)
+    harness.wait(second, lambda now: now.progress.get("step") and len(ranks(second)) == 2, timeout_s=120)
     processes = ranks(second)
     began = time.monotonic()
-    place.ledger.request_cancel(second, "U1", "enough")
-    assert place.end_of(second, timeout_s=10).state is State.CANCELLED
+    harness.ledger.request_cancel(second, "U1", "enough")
+    assert harness.end_of(second, timeout_s=10).state is State.CANCELLED
     assert time.monotonic() - began < 5.0
     assert not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]

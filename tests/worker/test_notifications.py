@@ -1,4 +1,4 @@
-"""What a channel is told is decided in the ledger, once for each job, and never at the cost of its report."""
+"""The ledger decides once per job which notices a channel gets; the report is always sent."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from worker.ledger.budgets import OverBudget
 from worker.ledger.database import erase_database, holds_rows
 from worker.ledger.ledger import Ledger
 from worker.ledger.queue_position import update_queue_positions
-from worker.ledger.voice import LEASE_S, Voice, server_time
+from worker.ledger.speaker_lease import LEASE_S, SpeakerLease, server_time
 from worker.transport.events import WorkerEvent
 
 pytestmark = pytest.mark.integration
@@ -124,26 +124,26 @@ def test_one_of_two_bots_speaks_and_the_other_takes_over(url: str) -> None:
     """By a lease: renewed while its holder lives, the holder's own again after its restart, another's when it is over."""
     ledger, now = Ledger(f"{url}?schema=team_voice"), 1_000_000.0
 
-    def voice(holder: str) -> Voice:
-        return Voice(ledger.engine, holder, lambda: now, lambda: now)
+    def speaker(holder: str) -> SpeakerLease:
+        return SpeakerLease(ledger.engine, holder, lambda: now, lambda: now)
 
-    one, two = voice("one"), voice("two")
+    one, two = speaker("one"), speaker("two")
     assert (one.turn(), two.turn(), one.turn()) == (1, 0, 1)
     for _ in range(4):
         now += 20.0
         assert (one.turn(), two.turn()) == (1, 0)
-    assert voice("one").turn() == 1  # started again
+    assert speaker("one").turn() == 1  # started again
     now += 31.0
     assert (two.turn(), one.turn()) == (1, 0)
     now += 31.0
     assert one.turn() == 2, "it has to look what was sent meanwhile"
-    one.let_go()
+    one.release()
     assert two.turn() == 2
     late, now = now, now - 86_400.0  # the clock went back: no lease can end so late
-    assert voice("three").turn() == 1
-    ahead = Voice(ledger.engine, "three", lambda: late, lambda: late)
+    assert speaker("three").turn() == 1
+    ahead = SpeakerLease(ledger.engine, "three", lambda: late, lambda: late)
     assert ahead.turn() == 1
-    behind = Voice(ledger.engine, "four", lambda: late - 0.01, lambda: late)
+    behind = SpeakerLease(ledger.engine, "four", lambda: late - 0.01, lambda: late)
     assert behind.turn() == 0, "a clock that is a little behind makes no lease free"
     ledger.close()
 
@@ -152,7 +152,9 @@ def test_bots_of_several_machines_speak_by_the_servers_clock(url: str) -> None:
     """One machine's clock is an hour ahead; both ask the server, so the lease holds for both."""
     ledger = Ledger(f"{url}?schema=team_clock")
     assert abs(server_time(ledger.engine) - time.time()) < LEASE_S
-    one, two = (Voice(ledger.engine, name, lambda: server_time(ledger.engine)) for name in ("one", "two"))
+    one, two = (
+        SpeakerLease(ledger.engine, name, lambda: server_time(ledger.engine)) for name in ("one", "two")
+    )
     assert (one.turn(), two.turn(), one.turn()) == (1, 0, 1)
     ledger.close()
 
@@ -163,15 +165,15 @@ def test_two_bots_bet_on_each_ticket_and_word_once(url: str) -> None:
     watch = duty.open_watch(bots[0].engine, watch_of())
     confidences = np.random.default_rng(0).beta(9, 1.5, 200)
     for number in range(120):
-        assert duty.enter(bots[0].engine, watch.id, f"k{number}", "", "words", 10.0 + number)
+        assert duty.add_ticket(bots[0].engine, watch.id, f"k{number}", "", "words", 10.0 + number)
 
     def settle(bot: Ledger) -> int:
         count = 0
-        while rows := duty.waiting(bot.engine, watch.id, limit=5):
+        while rows := duty.waiting_tickets(bot.engine, watch.id, limit=5):
             for ticket in rows:
                 answer = replace(ticket, state=duty.ANSWERED, queue="a", confidence=0.9, is_audit=True)
                 answer = replace(answer, likeliest=(("a", 0.9),))
-                count += duty.settle(bot.engine, answer, None, "C1", 20.0)
+                count += duty.record_answer(bot.engine, answer, None, "C1", 20.0)
         return count
 
     def judge(bot: Ledger, person: str) -> None:

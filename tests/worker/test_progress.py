@@ -1,4 +1,4 @@
-"""How far a whole job is: one share over its phases, and no time left before it is known."""
+"""The progress of a whole job: one share over its phases, and a time left only once it can be estimated."""
 
 from __future__ import annotations
 

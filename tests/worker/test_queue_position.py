@@ -1,4 +1,4 @@
-"""The place in line and the expected wait that cards tell."""
+"""The queue position and the expected wait on cards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reconciler's eye on runs, with a clock that is passed in: silence, stalls, outages."""
+"""The reconciler with a clock that is passed in: silence, stalls, outages."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_silence_counts_only_once_redis_has_been_back_for_a_while(watch: Watch) 
     """An outage makes nobody lost: workers get eight seconds to show life again."""
     watch.look(0)
     watch.look(10)
-    watch.reconciler.outage()
+    watch.reconciler.note_outage()
     assert watch.look(100, alive=False) is State.RUNNING
     assert watch.look(107, alive=False) is State.RUNNING
     watch.look(108.5, alive=False)

@@ -117,11 +117,11 @@ def test_a_bucket_that_is_away_for_a_while_does_not_cost_the_result(
             raise failures.pop()
         runs.write(TAG, DONE, b"{}")
 
-    container._insist(write)
+    container._with_retries(write)
     assert runs.read(TAG, DONE) == b"{}"
     failures += [NoAnswer("away")] * 3
     with pytest.raises(NoAnswer):
-        container._insist(write)
+        container._with_retries(write)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Who can write to Redis still cannot run, stop or end anything."""
+"""Write access to Redis does not allow running, stopping or ending anything."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from bot.playground.patience import Patience
-from tests.worker.conftest import Place
+from tests.worker.conftest import WorkerHarness
 from worker.errors import WorkerError
 from worker.jobs.states import State
 from worker.transport import signing
@@ -141,10 +141,10 @@ def test_a_private_key_that_others_can_read_is_refused_and_its_repr_is_silent(tm
 
 
 @pytest.mark.integration
-def test_a_worker_survives_rubbish_in_its_queue_and_runs_none_of_it(place: Place) -> None:
+def test_a_worker_survives_rubbish_in_its_queue_and_runs_none_of_it(harness: WorkerHarness) -> None:
     """Forged hashes with callbacks, pickles, broken fields and bad ids; then the next real job runs."""
-    client = redis.Redis.from_url(place.redis.url)
-    mark = place.home / "pwned"
+    client = redis.Redis.from_url(harness.redis.url)
+    mark = harness.home / "pwned"
     calls = ("os.system", None, (f"touch {mark}",), {})
     for n, data in enumerate([pickle.dumps(calls), json.dumps(calls).encode(), os.urandom(200), b""]):
         callback = {"success_callback_name": "os.system", "failure_callback_name": "os.system"}
@@ -154,32 +154,32 @@ def test_a_worker_survives_rubbish_in_its_queue_and_runs_none_of_it(place: Place
     client.rpush(f"rq:queue:{QUEUE}", b"\xff\xfe", "../../etc/passwd", "no-such-job", "ft-none-1")
     client.xadd("tw:events", {"e": b"\xff rubbish"})
     client.xadd("tw:events", {"other": "x"})
-    publish_stop(client, signing.worker_key(place.home / "keys"), "ft-x-1", "cancel")
-    worker = place.worker()
-    job_id = place.submit(steps=2)
+    publish_stop(client, signing.worker_key(harness.home / "keys"), "ft-x-1", "cancel")
+    worker = harness.worker()
+    job_id = harness.submit(steps=2)
     client.set(f"tw:stop:ft-{job_id}-1", b"cancel")
-    assert place.end_of(job_id).state is State.SUCCEEDED
+    assert harness.end_of(job_id).state is State.SUCCEEDED
     assert worker.poll() is None
     assert not mark.exists()
     assert client.llen(f"rq:queue:{QUEUE}") == 0
 
 
 @pytest.mark.integration
-def test_a_stolen_order_replayed_runs_nothing_a_second_time(place: Place) -> None:
+def test_a_stolen_order_replayed_runs_nothing_a_second_time(harness: WorkerHarness) -> None:
     """Copied while it waited, put back after its end, with claim and stop flag wiped: refused all the same."""
-    client = redis.Redis.from_url(place.redis.url)
-    job_id = place.submit(steps=2)
+    client = redis.Redis.from_url(harness.redis.url)
+    job_id = harness.submit(steps=2)
     rq_id = f"ft-{job_id}-1"
     patience = Patience(10)
     while not (order := client.hgetall(f"rq:job:{rq_id}")):
         assert not patience.is_over()
-    worker = place.worker()
-    place.end_of(job_id)
+    worker = harness.worker()
+    harness.end_of(job_id)
     for key in client.scan_iter("tw:*"):
         client.delete(key)
     client.hset(f"rq:job:{rq_id}", mapping=order)
     client.rpush(f"rq:queue:{QUEUE}", rq_id)
-    again = place.submit(steps=2)  # behind it in line: when this one has ended, the copy was looked at
-    assert place.end_of(again).state is State.SUCCEEDED
-    leases = [e for e in place.ledger.history(job_id) if e.what == "leased"]
-    assert (len(leases), place.reports(job_id), worker.poll()) == (1, 1, None)
+    again = harness.submit(steps=2)  # behind it in line: when this one has ended, the copy was looked at
+    assert harness.end_of(again).state is State.SUCCEEDED
+    leases = [e for e in harness.ledger.history(job_id) if e.what == "leased"]
+    assert (len(leases), harness.reports(job_id), worker.poll()) == (1, 1, None)

@@ -1,4 +1,4 @@
-"""A run hangs when it does nothing, or works for long without a word; slow on a busy machine is neither."""
+"""A run hangs when it does nothing, or computes for long without an event; a slow run on a busy machine does not hang."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.conftest import Place
+from tests.worker.conftest import WorkerHarness
 from worker.dispatch.dispatcher import Dispatcher
 from worker.jobs.records import JobRequest
 from worker.jobs.states import END_STATES, State
@@ -21,26 +21,26 @@ TEAM = "T0SOUTHWIND"
 
 
 @pytest.mark.integration
-def test_jobs_of_two_teams_pass_one_worker_and_stay_apart(place: Place) -> None:
+def test_jobs_of_two_teams_pass_one_worker_and_stay_apart(harness: WorkerHarness) -> None:
     """Same request key, channel and person; each ledger hears of its own job alone, and none takes the other's events."""
-    theirs = Ledger(str(place.home / "theirs.db"))
-    artifacts = Path(place_of(str(place.home / "artifacts"), TEAM))
-    bot = Dispatcher(theirs, place.redis.url, place.home / "keys", artifacts, team=TEAM)
+    theirs = Ledger(str(harness.home / "theirs.db"))
+    artifacts = Path(place_of(str(harness.home / "artifacts"), TEAM))
+    bot = Dispatcher(theirs, harness.redis.url, harness.home / "keys", artifacts, team=TEAM)
     bot.start()
     try:
         request = JobRequest("tiny", {"steps": 3}, "ds", "U1", "maya", "T", "C1", None, "the same")
-        mine, other = place.ledger.submit(request).id, theirs.submit(request).id
-        place.worker()
-        assert place.end_of(mine).state is State.SUCCEEDED
-        twin = Place.__new__(Place)
+        mine, other = harness.ledger.submit(request).id, theirs.submit(request).id
+        harness.worker()
+        assert harness.end_of(mine).state is State.SUCCEEDED
+        twin = WorkerHarness.__new__(WorkerHarness)
         twin.ledger = theirs
         assert twin.wait(other, lambda job: job.state in END_STATES).state is State.SUCCEEDED
         assert (artifacts / theirs.job(other).root).is_dir()
-        assert not (place.home / "artifacts" / theirs.job(other).root).exists()
-        for ledger, job in ((place.ledger, mine), (theirs, other)):
+        assert not (harness.home / "artifacts" / theirs.job(other).root).exists()
+        for ledger, job in ((harness.ledger, mine), (theirs, other)):
             assert [one.id for one in ledger.jobs()] == [job]
             assert [e.what for e in ledger.history(job)].count("leased") == 1
-        streams = connect(place.redis.url).keys("tw:events*")
+        streams = connect(harness.redis.url).keys("tw:events*")
         assert set(streams) <= {b"tw:events", b"tw:events:T0SOUTHWIND"}  # type: ignore[arg-type]
     finally:
         bot.stop()
@@ -57,7 +57,7 @@ def test_a_run_names_the_stream_of_its_team() -> None:
 
 @pytest.mark.parametrize("name", ["../x", "T1/../T2", "t0lower", "T", "T0 1", "U0PERSON01", "T" + "1" * 40])
 def test_nothing_but_a_team_becomes_part_of_a_path(name: str) -> None:
-    """A wrong name is refused wherever a place is made of it, and in an order."""
+    """A wrong name is refused wherever a harness is made of it, and in an order."""
     assert not is_team(name)
     with pytest.raises(ValueError, match="no team"):
         place_of("/data", name)

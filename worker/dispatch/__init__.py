@@ -1,1 +1,1 @@
-"""The bot's side of the queue: orders out, events in, losses repaired."""
+"""The bot's side of the queue: sends orders, receives events, repairs losses."""

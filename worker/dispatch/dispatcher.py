@@ -1,4 +1,4 @@
-"""The bot's side of the queue: carries orders out, brings events in, repairs what was lost. Two threads."""
+"""The bot's side of the queue: sends orders, receives events, repairs losses. Two threads."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Dispatcher:
     """Runs beside the bot: `start()` returns at once, also while Redis is away; `stop()` waits for both.
 
     `keys_folder` holds the bot's key and the trusted workers; `artifacts` takes the stop flags as files.
-    `per_user` limits how many jobs of one person are out at a time. `on_change` is called after the ledger
-    took something in, so that cards can follow at once. `team` marks the orders and names the stream of their events.
+    `per_user` limits how many jobs of one person are sent at a time. `on_change` is called after events were applied, so
+    that cards are updated at once. `team` marks the orders and names the stream of their events.
     """
 
     def __init__(
@@ -60,25 +60,25 @@ class Dispatcher:
         self._per_user = per_user
         self._on_change = on_change
         self._over = threading.Event()
-        self._owed = threading.Event()
+        self._wake = threading.Event()
         self._caught_up = threading.Event()
         self._reconciler = reconciler or Reconciler(ledger)
         self.redis_ok = False
-        ledger.on_owed = self._owed.set
+        ledger.on_order = self._wake.set
         self._threads = [
-            threading.Thread(target=self._carry, name="dispatcher-out", daemon=True),
+            threading.Thread(target=self._send_orders, name="dispatcher-out", daemon=True),
             threading.Thread(target=self._listen, name="dispatcher-in", daemon=True),
         ]
 
     def start(self) -> None:
-        """Begins to carry and to listen."""
+        """Starts both threads."""
         for thread in self._threads:
             thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Ends both threads; what is owed stays in the ledger for the next start."""
+        """Ends both threads; unsent orders stay in the ledger for the next start."""
         self._over.set()
-        self._owed.set()
+        self._wake.set()
         for thread in self._threads:
             thread.join(timeout_s)
 
@@ -91,37 +91,37 @@ class Dispatcher:
             return []
         return sorted((json.loads(text) for text in values if text), key=lambda worker: worker["name"])
 
-    def _carry(self) -> None:
+    def _send_orders(self) -> None:
         connection = connect(self._url)
         reconcile_at = 0.0
         while not self._over.is_set():
-            self._owed.wait(0.25)
-            self._owed.clear()
+            self._wake.wait(0.25)
+            self._wake.clear()
             if self._over.is_set():
                 return
             try:
-                self._send_owed(connection)
+                self._send_due_orders(connection)
                 if time.monotonic() >= reconcile_at:
                     reconcile_at = time.monotonic() + RECONCILE_S
                     self._reconcile(connection)
                 self.redis_ok = True
             except redis.RedisError as e:
-                self._away(e)
+                self._log_outage(e)
             except Exception:
                 log.exception("orders could not be sent to the queue; trying again")
                 self._over.wait(0.5)
 
-    def _away(self, error: redis.RedisError) -> None:
+    def _log_outage(self, error: redis.RedisError) -> None:
         if self.redis_ok:
             log.warning("Redis is away (%s); jobs are kept and go out when it is back", type(error).__name__)
         self.redis_ok = False
-        self._reconciler.outage()
+        self._reconciler.note_outage()
         self._over.wait(0.25)
 
     def _reconcile(self, connection: redis.Redis) -> None:
         self._reconciler.look(connection, self.ledger.clock(), time.monotonic(), self._caught_up.is_set())
 
-    def _send_owed(self, connection: redis.Redis) -> None:
+    def _send_due_orders(self, connection: redis.Redis) -> None:
         for order in outbox.due_orders(self.ledger.engine, self.ledger.clock(), self._per_user):
             if order.what == "stop":
                 self._send_stop(connection, order)
@@ -162,7 +162,7 @@ class Dispatcher:
                     epoch = None
                     continue
                 cursor = entries[-1][0]
-                self._take_in(connection, entries, f"events:{epoch}", cursor)
+                self._apply_entries(connection, entries, f"events:{epoch}", cursor)
             except redis.RedisError:
                 epoch = None
                 self._caught_up.clear()
@@ -172,13 +172,13 @@ class Dispatcher:
                 epoch = None
                 self._over.wait(0.5)
 
-    def _take_in(
+    def _apply_entries(
         self, connection: redis.Redis, entries: Iterable[tuple[str, bytes]], name: str, cursor: str
     ) -> None:
-        batch = list(self._genuine(line for _, line in entries))
+        batch = list(self._verified_events(line for _, line in entries))
         try:
             apply_events(self.ledger.engine, batch, (name, cursor), self.ledger.clock())
-        except (OperationalError, InterfaceError):  # the database is away or full: all of it again
+        except (OperationalError, InterfaceError):  # the database is away or full: apply all of it again
             raise
         except Exception:
             log.exception("a batch of events could not be taken in; one by one")
@@ -188,11 +188,11 @@ class Dispatcher:
             seqs[event.run] = max(event.seq, seqs.get(event.run, -1))
         events.acknowledge(connection, seqs, cursor, self._team)
         if any(event.kind in events.LAST_KINDS for event in batch):
-            self._owed.set()
+            self._wake.set()
         if batch and self._on_change is not None:
             self._on_change()
 
-    def _genuine(self, lines: Iterable[bytes]) -> Iterable[WorkerEvent]:
+    def _verified_events(self, lines: Iterable[bytes]) -> Iterable[WorkerEvent]:
         keys = signing.trusted_workers(self._keys_folder)
         for line in lines:
             try:

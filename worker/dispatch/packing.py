@@ -1,4 +1,4 @@
-"""A job as it is handed to a platform: the signed order and the rows, and nothing that its recipe does not need."""
+"""Packs a job for a platform: the signed order and the rows that its recipe needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from worker.kinds import kind_of
 from worker.transport.signing import PREFIX, Envelope, PrivateKey, encode, order, rq_id, seal
 
 MIN_RUN_S = 120.0
-"""A budget that buys less time than a container takes to start is refused."""
+"""A budget that pays for less time, which a container needs to start, is refused."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Packer:
 
     @property
     def prefix(self) -> str:
-        """How every tag of this installation begins: its key's first letters, so that two in one account stay apart.
+        """The prefix of every tag of this installation, from its key, so that two installations in one account differ.
 
         Two teams of one bot differ too: a team's controller ends unknown jobs with its own prefix.
         """
@@ -93,7 +93,7 @@ class Packer:
     def reference(
         self, remote: Remote, remote_id: str | None = None, keeps_checkpoints: bool = False
     ) -> Reference:
-        """The submission as its adapter takes it, or another job (`remote_id`) under its tag."""
+        """The reference to the submission for its adapter, or to another job (`remote_id`) with its tag."""
         name = remote.remote_id if remote_id is None else remote_id
         keeps = remote.outcome not in (Outcome.CANCELLED, Outcome.LOST) and name == remote.remote_id
         secret = self.key.run_secret(remote.tag)
@@ -109,7 +109,7 @@ def without_held_out(spec: Spec, tickets: Tickets) -> tuple[Tickets, int]:
 
 
 def envelope_of(job: Job, attempt: int, fence: str, expires: float, timeout_s: int) -> Envelope:
-    """What whoever runs an attempt of the job is told; `expires` is when nobody may begin it any more."""
+    """The envelope of an attempt; after `expires` it must not be started."""
     budget = job.spec.get("budget_usd")
     return Envelope(
         job=job.id,
@@ -127,7 +127,7 @@ def envelope_of(job: Job, attempt: int, fence: str, expires: float, timeout_s: i
 
 
 def limit_of(job: Job, usd_per_hour: float, longest_s: float) -> float:
-    """The seconds that the job may be billed for: what its budget still buys, at most what the platform allows."""
+    """The seconds that the job's remaining budget pays for, at most what the platform allows."""
     budget = job.spec.get("budget_usd")
     if budget is None or usd_per_hour <= 0:
         return longest_s

@@ -1,6 +1,6 @@
-"""Repairs what Redis lost and finds runs that died: the ledger's word against what Redis still shows.
+"""Compares the ledger with Redis: finds lost runs and queued attempts that Redis lost.
 
-Times of observation come from a monotonic clock, so that a jump of the wall clock loses nobody's job.
+It measures with a monotonic clock, so a jump of the wall clock loses no job.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from worker.ledger.ledger import Ledger
 from worker.ledger.outbox import JobAttempt
 from worker.ledger.queue_position import update_queue_positions
 from worker.ledger.retention import forget_older
-from worker.ledger.weekly_digest import owe_digests
+from worker.ledger.weekly_digest import enqueue_digests
 from worker.transport import events
 from worker.transport.lease import Lease, read_leases
 from worker.transport.queue import queued_ids
 
 LOST_S = 1.5
-"""A held attempt whose 13 s lease is gone for this long is given up."""
+"""A running attempt without its 13 s lease for this long is given up."""
 ABSENT_S = 4.0
-"""A queued attempt in no list of Redis for this long is handed out again."""
+"""A queued attempt that no Redis list holds for this long is enqueued again."""
 PARKED_S = 8.0
-"""An attempt that was taken from the line but shows no lease for this long is handed out again."""
+"""An attempt that was dequeued but has no lease for this long is enqueued again."""
 SETTLE_S = 8.0
-"""After Redis was away, workers get this long to renew leases and replay their spools."""
+"""After an outage of Redis, workers get this long to renew leases and resend their spools."""
 STALLING = (State.LEASED, State.RUNNING, State.FINALIZING)
 DAY_S = 24 * 3600.0
 
@@ -39,7 +39,7 @@ log = logging.getLogger("trainwise.jobs")
 
 
 class Reconciler:
-    """One pass a second: `look(connection, now, tick, caught_up)`; keeps what it saw between passes.
+    """`look(connection, now, tick, caught_up)` runs once a second and keeps its observations between calls.
 
     `settle_s` and `stall_s` can be shortened where time matters (tests, benchmarks). After `keep_s` what people
     wrote is dropped (worker/ledger/retention.py); None keeps it.
@@ -63,14 +63,14 @@ class Reconciler:
         self._missing: dict[str, float] = {}
         self._upkeep_at = float("-inf")
 
-    def outage(self) -> None:
-        """Redis could not be reached: nothing it shows counts until it has settled again, no silence was heard."""
+    def note_outage(self) -> None:
+        """Records an outage of Redis: discards all observations until SETTLE_S after its return."""
         self._settled_at = None
         self._missing.clear()
         self._stalls.clear()
 
     def look(self, connection: redis.Redis, now: float, tick: float, caught_up: bool) -> None:
-        """Compares ledger and Redis once; `caught_up` is whether all events so far are in the ledger."""
+        """Compares ledger and Redis once; `caught_up` says that all events so far were applied."""
         self._check_epoch(connection, now, tick)
         for job_id in outbox.jobs_to_requeue(self._ledger.engine, now):
             outbox.requeue_job(self._ledger.engine, job_id, now)
@@ -86,14 +86,14 @@ class Reconciler:
         self._find_stalled(active, leases, now, tick)
         self._forget({pair.attempt.rq_id for pair in [*active, *waiting]})
         if tick - self._upkeep_at > 5.0:
-            self._upkeep(now, tick)
+            self._run_maintenance(now, tick)
 
     def _check_epoch(self, connection: redis.Redis, now: float, tick: float) -> None:
         epoch = events.epoch(connection)
         if self._epoch is not None and epoch != self._epoch:
             log.warning("Redis lost its data; handing out again what it held")
             outbox.repeat_stops(self._ledger.engine, now - DAY_S)
-            self.outage()
+            self.note_outage()
         if self._epoch != epoch and self._on_epoch is not None:
             self._on_epoch(epoch)
         self._epoch = epoch
@@ -129,7 +129,7 @@ class Reconciler:
             cpu_s = lease.cpu_s if lease else None
             if self._stalls.is_stalled(attempt, cpu_s, tick):
                 silent_s = int(self._stalls.silent_s(attempt, cpu_s, tick))
-                why = f"no step for {silent_s} s of its own work {_place_of(pair.job)}"
+                why = f"no step for {silent_s} s of its own work {_position_text(pair.job)}"
                 log.warning("%s: %s", attempt.rq_id, why)
                 self._give_up(pair, now, why)
 
@@ -148,21 +148,21 @@ class Reconciler:
         self._missing = {key: at for key, at in self._missing.items() if key in current}
         self._stalls.keep_only(current)
 
-    def _upkeep(self, now: float, tick: float) -> None:
+    def _run_maintenance(self, now: float, tick: float) -> None:
         self._upkeep_at = tick
         update_queue_positions(self._ledger.engine, now)
         for job_id in outbox.expired_approvals(self._ledger.engine, now):
             self._ledger.reject(
                 job_id, "clock", "Nobody approved it in time; launch it again if still needed."
             )
-        owe_digests(self._ledger.engine, now)
+        enqueue_digests(self._ledger.engine, now)
         threads.forget_seen(self._ledger.engine, now - 7 * DAY_S)
         if self._keep_s is not None:
             forget_older(self._ledger.engine, now - self._keep_s, now)
 
 
-def _place_of(job: Job) -> str:
-    """Where in its life the run stands, as `in phase training, after step 3 of 9`."""
+def _position_text(job: Job) -> str:
+    """The run's position in words, as `in phase training, after step 3 of 9`."""
     progress = job.progress
     phase, step, steps = (progress.get(name) for name in ("phase", "step", "steps"))
     return f"in phase {phase or 'start'}" + (f", after step {step} of {steps}" if step else "")

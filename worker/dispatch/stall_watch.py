@@ -1,7 +1,7 @@
-"""Finds runs that hang: how long each has gone without an event, counted in its own work and not on the clock.
+"""Finds runs that hang: measures the time without an event in the run's own CPU time, not by the clock.
 
 A run on a busy machine is slow, not stuck. Its silence grows by the CPU time that its processes used, at most by the
-time that passed; only where they use next to none does it grow with the clock, because then they wait for something.
+elapsed time. Where they use almost none, they wait for something, and the silence grows by the clock.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from worker.jobs.records import Attempt
 STALL_S = 300.0
 STALL_STEPS = 10
 WINDOW_S = 10.0
-"""Leases are renewed every 3 s; a shorter look would often find the same figure and take it for idleness."""
+"""Leases are renewed every 3 s; a shorter window would often see the same CPU time and take it for idleness."""
 IDLE_CPU_SHARE = 0.02
-"""Below this share of one core a run waits. Its own watch for stop flags uses 0.2% to 0.5%; a run that wants to compute
-gets more than 2% also at a load of 50 on two cores."""
+"""Below this share of one core a run counts as waiting. Polling for stop flags uses 0.2% to 0.5%; a computing run gets
+more than 2%, also at a load of 50 on two cores."""
 
 
 @dataclass
@@ -30,14 +30,14 @@ class _Silence:
 
 
 class StallWatch:
-    """`silent_s` is asked once per look for each run that is held; `stall_s` is the shortest silence that counts."""
+    """Call `silent_s` once per pass for each running attempt; `stall_s` is the shortest silence that counts."""
 
     def __init__(self, stall_s: float = STALL_S) -> None:
         self._stall_s = stall_s
         self._silences: dict[str, _Silence] = {}
 
     def is_stalled(self, attempt: Attempt, cpu_s: float | None, tick: float) -> bool:
-        """Whether the run has been silent for too long as of `tick` (monotonic seconds)."""
+        """Whether the run has been silent for too long at `tick` (monotonic seconds)."""
         return self.silent_s(attempt, cpu_s, tick) > stall_limit(attempt.step_gaps, self._stall_s)
 
     def silent_s(self, attempt: Attempt, cpu_s: float | None, tick: float) -> float:
@@ -51,11 +51,11 @@ class StallWatch:
         return silence.silent_s
 
     def clear(self) -> None:
-        """Forgets all silences: for a while nothing could be heard."""
+        """Resets all silences, as no event could arrive for a while."""
         self._silences.clear()
 
     def keep_only(self, rq_ids: Collection[str]) -> None:
-        """Forgets runs that are over."""
+        """Drops runs that have ended."""
         self._silences = {rq_id: silence for rq_id, silence in self._silences.items() if rq_id in rq_ids}
 
 

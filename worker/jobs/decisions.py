@@ -1,4 +1,4 @@
-"""What a worker's event means for a job, as a pure decision: which transitions, which progress, why."""
+"""Decides what a worker's event changes in a job: transitions, progress, reason. Pure."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ S, T = State, Trigger
 
 @dataclass(frozen=True)
 class Decision:
-    """`path`: the transitions to take, in order; the rest: what else changes in the job, None: nothing.
+    """`path` lists the transitions in order; the other fields change the job (None: no change).
 
-    `usd` is what the run spent besides what it told before; `progress` replaces the fields that it names.
+    `usd` is the spending since the last event; `progress` replaces the fields that it names.
     """
 
     path: tuple[Trigger, ...] = ()
@@ -28,7 +28,7 @@ class Decision:
     progress: dict[str, Any] = field(default_factory=dict)
 
     def columns(self) -> dict[str, Any]:
-        """What is set in the job's row as it stands here, by column."""
+        """The columns of the job's row to set."""
         values = {
             "report": self.report,
             "error": self.error,
@@ -39,10 +39,10 @@ class Decision:
 
 
 def decide_on_event(state: State, kind: str, facts: EventFacts, losses: int, now: float) -> Decision:
-    """What to do with an event of the job's live run when the job is in `state`.
+    """The decision on an event of the job's live run when the job is in `state`.
 
-    Events may arrive late or with one missing before them; the path then catches up. A path never needs
-    an edge that the table lacks, whatever the event (held by a test over all states and kinds).
+    An event may be late, or an earlier one may be missing: the path then includes the missing transitions. Each path
+    exists in the transition table (a test covers all states and kinds).
     """
     if kind == "leased":
         return Decision(_path_to_leased(state), progress={"worker": facts.worker})
@@ -62,10 +62,10 @@ def decide_on_event(state: State, kind: str, facts: EventFacts, losses: int, now
 
 
 def decide_on_failure(state: State, cause: str, losses: int, now: float, usd: float = 0.0) -> Decision:
-    """The run ended without a result (killed, crashed, sent away): another attempt, or the end."""
+    """The decision on a run that ended without a result (killed, crashed, drained): another attempt, or the end."""
     if state in (S.CANCELLING, S.PAUSING):
         return Decision((T.GONE,), cause, usd=usd)
-    if state in (S.SUBMITTING, S.SUBMIT_UNKNOWN):  # whether the platform has it must be found out first
+    if state in (S.SUBMITTING, S.SUBMIT_UNKNOWN):  # first find out whether the platform has the job
         return Decision((T.UNANSWERED,) if state is S.SUBMITTING else (), cause, usd=usd)
     decision = next_attempt(losses, cause)
     if isinstance(decision, GiveUp):
@@ -76,7 +76,7 @@ def decide_on_failure(state: State, cause: str, losses: int, now: float, usd: fl
 def decide_on_silence(
     state: State, losses: int, now: float, why: str = "the worker gave no sign of life"
 ) -> Decision:
-    """No sign of life of the run: as `ended_badly`, but the loss itself is a step of the history."""
+    """The decision on a run without a sign of life: as on a failure, with the loss as its own transition."""
     if state in (S.CANCELLING, S.PAUSING, S.SUBMITTING):
         return Decision((T.LOSE,), why)
     if state is S.SUBMIT_UNKNOWN:
@@ -130,15 +130,15 @@ def _progress(kind: str, facts: EventFacts) -> dict[str, Any]:
 
 
 DELAYS_S = (0.0, 30.0, 120.0)
-"""Pause before each repeat; after the last one the job is given up."""
+"""The wait before each further attempt; after the last one the job fails."""
 
 UNCOUNTED = frozenset({"drain", "requeue"})
-"""Causes that are nobody's failure: the machine was wanted back, or Redis forgot the job."""
+"""Causes that do not count as failed attempts: the worker drains, or Redis lost the job."""
 
 
 @dataclass(frozen=True)
 class TryAgain:
-    """Run it once more after `delay_s`; `losses` is the new count of failed attempts."""
+    """Another attempt after `delay_s`; `losses` is the new count of failed attempts."""
 
     delay_s: float
     losses: int
@@ -146,7 +146,7 @@ class TryAgain:
 
 @dataclass(frozen=True)
 class GiveUp:
-    """No further attempt; `why` is what the person reads."""
+    """No further attempt; `why` is the text for the person."""
 
     why: str
 

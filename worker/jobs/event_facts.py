@@ -1,4 +1,4 @@
-"""What a run told with one event, read once out of the event's JSON."""
+"""The typed fields of one worker event, parsed from its JSON."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ MAX_USD = 1e6
 
 @dataclass(frozen=True)
 class EventFacts:
-    """Empty where the event does not tell it, or tells it in another shape.
+    """Each field is empty where the event lacks it or has it in another shape.
 
-    `progress` holds those of PROGRESS_KEYS that were told; `usd` is what the run spent besides what it told before;
-    `reason` why it stopped, `error` what failed; `plots` are PNGs in base64 by file name.
+    `progress` holds the event's PROGRESS_KEYS; `usd` is the spending since the last event; `reason` is why the run
+    stopped, `error` what failed; `plots` are PNGs in base64 by file name.
     """
 
     progress: Mapping[str, Any] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class EventFacts:
 
 
 def read_facts(data: Mapping[str, Any]) -> EventFacts:
-    """The facts in an event's data, as a worker sent it."""
+    """Parses the data of a worker's event."""
     usd, pid, worker = data.get("usd"), data.get("pid"), data.get("worker")
     report, plots = data.get("report"), data.get("plots")
     return EventFacts(

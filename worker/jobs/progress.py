@@ -1,7 +1,7 @@
-"""How far a whole job is, from what its run last told: one share over all phases, and the time left. Pure.
+"""The progress of a whole job from its last event: the share done over all phases, and the time left. Pure.
 
-`progress` is the job's (worker/jobs/records.py). Two of its fields are kept by worker/ledger/transitions.py: `since`, when
-the present run began, and `ran_s`, how many seconds earlier runs took; waiting and pauses count in neither.
+`progress` is the job's (worker/jobs/records.py). worker/ledger/transitions.py maintains two of its fields: `since`, when
+the current run began, and `ran_s`, the seconds of earlier runs; waits and pauses do not count.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MIN_SHARE_TO_FORECAST = 0.05
-"""Before that much of a job is done, its pace is not known: no time left is told."""
+"""Below this share no time left is estimated, as the pace is not known yet."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class JobProgress:
 
 
 def job_progress(progress: Mapping[str, Any], phases: Sequence[tuple[str, float]], now: float) -> JobProgress:
-    """Where a running job stands; `phases` are its kind's, each with its usual share of the whole.
+    """The progress of a running job; `phases` are its kind's, each with its usual share of the time.
 
-    Without known phases the one that runs is taken for the whole. The time left is what the run itself expects of
-    its phase, and for later phases what this job's pace so far makes of their shares.
+    An unknown phase counts as the whole job. The time left is the run's own estimate for the current phase, plus the
+    later phases at the job's pace so far.
     """
     step, steps, eta_s = (number_of(progress, name) for name in ("step", "steps", "eta_s"))
     within = min(1.0, step / steps) if step is not None and steps else None
@@ -47,7 +47,7 @@ def job_progress(progress: Mapping[str, Any], phases: Sequence[tuple[str, float]
 
 
 def seconds_run(progress: Mapping[str, Any], now: float) -> float | None:
-    """How long the job has run in all, pauses and waiting aside; None when it has not."""
+    """Seconds that the job has run, without waits and pauses; None when it has not run."""
     ran_s, since = number_of(progress, "ran_s"), number_of(progress, "since")
     if ran_s is None and since is None:
         return None
@@ -55,12 +55,12 @@ def seconds_run(progress: Mapping[str, Any], now: float) -> float | None:
 
 
 def begin_run(progress: Mapping[str, Any], now: float) -> dict[str, Any]:
-    """The progress of a job that a worker has just taken."""
+    """The progress at the start of a run."""
     return {**progress, "since": now}
 
 
 def end_run(progress: Mapping[str, Any], now: float) -> dict[str, Any]:
-    """The progress of a job that no worker holds any more."""
+    """The progress at the end of a run."""
     rest = {name: value for name, value in progress.items() if name != "since"}
     ran_s = seconds_run(progress, now)
     return rest if ran_s is None else rest | {"ran_s": round(ran_s, 1)}

@@ -1,4 +1,4 @@
-"""What the ledger hands out: frozen values, all times Unix seconds (UTC)."""
+"""The records of the ledger: frozen values; all times are Unix seconds (UTC)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from worker.jobs.states import State
 
 Row = Mapping[Any, Any]
-"""A row as SQLAlchemy hands it out, by the names of its columns: the edge of the database."""
+"""A database row of SQLAlchemy, by column name."""
 JOB_ID = re.compile(r"[a-z0-9]{1,32}")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job as the ledger knows it; `version` grows with every change, `card_version` trails it.
+    """One job; `version` grows with every change, `card_version` is the version that its card shows.
 
     `progress` may hold phase, step, steps, loss, eta_s, note, worker, position. `retry_of` names the
     ended job this one repeats; `root` the first of that chain (checkpoints are kept under it). `card_channel`
-    is where the card stands when not in the job's channel (a user id until their messages were opened).
+    is where the card is when not in the job's channel (a user id until the direct conversation is open).
     """
 
     id: str
@@ -113,7 +113,7 @@ class Event:
 
 @dataclass(frozen=True)
 class HistoryLine:
-    """One more line of a job's history, as it is written; `run` and `seq` are those of a worker's event."""
+    """A line to write into a job's history; `run` and `seq` are those of a worker's event."""
 
     job_id: str
     at: float
@@ -131,9 +131,9 @@ class HistoryLine:
 
 @dataclass(frozen=True)
 class Post:
-    """One message owed to Slack; `tries` > 0: an earlier send may have arrived since `sent_at`, so look before repeating.
+    """One message to send to Slack; `tries` > 0: an earlier send may have arrived since `sent_at`, so check before sending again.
 
-    `posted_ts`: it stands in Slack already, and something that belongs to it (pictures) is still owed.
+    `posted_ts`: the message is in Slack, but its attachments (plots) are not.
     """
 
     id: int
@@ -159,7 +159,7 @@ class StaleCard:
 
 @dataclass(frozen=True)
 class Order:
-    """One message owed to the queue: `enqueue` an attempt, or `stop` one for `reason`."""
+    """One order to the queue: `enqueue` an attempt, or `stop` one for `reason`."""
 
     id: int
     what: str
@@ -170,7 +170,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One run of a job: `fence` must come back with its events; `live` is False once it was given up."""
+    """One attempt at a job: its events must carry `fence`; `live` is False once it was given up."""
 
     job_id: str
     attempt: int
@@ -199,7 +199,7 @@ class Attempt:
 
 
 def rq_id(job_id: str, attempt: int) -> str:
-    """`ft-<job>-<attempt>`: one RQ job per attempt, so that a repeat can never be mistaken for it."""
+    """`ft-<job>-<attempt>`: one RQ job per attempt, so that two attempts never share an id."""
     return f"ft-{job_id}-{attempt}"
 
 

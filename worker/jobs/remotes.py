@@ -1,4 +1,4 @@
-"""A submission to a platform as the ledger keeps it, and what to do with it next, as a pure decision."""
+"""A submission to a platform as the ledger stores it, and the decision on its next move. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ S, T = State, Trigger
 
 
 class RemoteState(StrEnum):
-    """Where a submission stands: written before its create, and closed once nothing of it is left at the platform."""
+    """The state of a submission: stored before its create, closed once the platform has nothing of it."""
 
     INTENT = "intent"
     CREATING = "creating"
@@ -24,7 +24,7 @@ class RemoteState(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What a submission came to; decided before it is cleared away."""
+    """How a submission ended; decided before its clean-up."""
 
     FINISHED = "finished"
     FAILED = "failed"
@@ -106,7 +106,7 @@ def next_move(remote: Remote, job: State, since_s: float) -> Move:
 
 
 def path_to_running(state: State) -> tuple[Trigger, ...]:
-    """The transitions of a job whose submission is known to be at its platform."""
+    """The transitions of a job whose submission is at its platform."""
     if state is S.LEASED:
         return (T.SUBMIT_REMOTE, T.ACCEPTED)
     return (T.ACCEPTED,) if state in (S.SUBMITTING, S.SUBMIT_UNKNOWN) else ()
@@ -123,7 +123,7 @@ def path_of(event: str, state: State) -> tuple[Trigger, ...]:
 
 
 def path_to_end(outcome: Outcome, state: State) -> tuple[Trigger, ...]:
-    """The transitions of a job whose submission has been cleared away; LOST is left to the rules of another attempt."""
+    """The transitions of a job whose submission is closed; LOST follows the rules for another attempt."""
     if state in END_STATES:
         return ()
     if state is S.CANCELLING:

@@ -1,4 +1,4 @@
-"""The life of a job: one enum of states, one table of transitions, one function that follows it."""
+"""The states of a job and the table of transitions between them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from worker.errors import IllegalTransition
 
 
 class State(StrEnum):
-    """Where a job stands; the five in `END_STATES` are final."""
+    """The state of a job; the five in `END_STATES` are final."""
 
     DRAFT = "draft"
     AWAITING_APPROVAL = "awaiting_approval"
@@ -58,7 +58,7 @@ class Trigger(StrEnum):
 S, T = State, Trigger
 
 END_STATES = frozenset({S.REJECTED, S.SUCCEEDED, S.FAILED, S.CANCELLED, S.BUDGET_STOPPED})
-"""Nothing leaves these; entering one writes the job's final report to the outbox."""
+"""The final states; entering one enqueues the job's report."""
 
 ACTIVE_STATES = frozenset(
     {S.LEASED, S.SUBMITTING, S.SUBMIT_UNKNOWN, S.RUNNING, S.PAUSING, S.CANCELLING, S.FINALIZING}
@@ -130,7 +130,7 @@ TRANSITIONS: dict[State, dict[Trigger, State]] = {
 
 
 def next_state(state: State, trigger: Trigger) -> State:
-    """Where `trigger` leads from `state`; raises IllegalTransition when the table has no such edge."""
+    """The state after `trigger`; raises IllegalTransition when the table has no such edge."""
     try:
         return TRANSITIONS[state][trigger]
     except KeyError:

@@ -15,7 +15,7 @@ PHASES = (("exporting", 0.3), ("scoring", 0.4), ("writing", 0.3))
 
 
 def run(work: Work) -> Report:
-    """Makes the version beside the jobs' folders; the first one of its name answers at once, later ones when named."""
+    """Creates the version beside the jobs' folders; the first one of its name serves at once, later ones once selected."""
     import json
 
     from finetune.data.store import DatasetStore

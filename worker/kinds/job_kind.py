@@ -1,4 +1,4 @@
-"""What one kind of job is: how it runs, and how ledger, queue and Slack treat it."""
+"""The definition of a job kind: how it runs, and how ledger, queue and Slack treat it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ QUOTING_FIELDS = ("examples", "pairs", "plots", "before", "after")
 
 
 def without_quotes(report: Report) -> Report:
-    """The report without what was quoted from tickets, and without its pictures."""
+    """The report without ticket quotes and plots."""
     rest = {name: value for name, value in report.items() if name not in QUOTING_FIELDS}
     pairs = [pair for pair in report.get("confused") or [] if isinstance(pair, dict)]
     return rest | {"confused": [{k: v for k, v in pair.items() if k != "example"} for pair in pairs]}
@@ -41,7 +41,7 @@ class JobKind:
     """One kind of job. `run` is called in the job's own process; it imports heavy libraries itself.
 
     `recipe` says in a few words what was asked for; `forget_spec` and `forget_report` drop what people wrote
-    once its time is over (worker/ledger/retention.py).
+    after the retention time (worker/ledger/retention.py).
     """
 
     name: str
@@ -50,9 +50,9 @@ class JobKind:
     recipe: Callable[[JobSpec], list[str]] = _no_recipe
     phases: tuple[tuple[str, float], ...] = ()  # in order, each with its usual share of the time
     uses_llm: bool = False  # gets the language model that is configured on the worker's machine
-    at_front: bool = False  # a person waits for it: ahead of the queue, outside of the limit per person
-    in_lists: bool = True  # stands in lists of jobs and counts among a person's unfinished ones
-    has_card: bool = True  # has a card and a report in a channel; else its answer goes where it was asked
+    at_front: bool = False  # a person waits for it: it skips the queue and the limit per person
+    in_lists: bool = True  # appears in job lists and counts as one of a person's unfinished jobs
+    has_card: bool = True  # has a card and a report in a channel; else its answer goes to the asker
     over_gpus: bool = False  # may train in one process for each GPU
     leaves_model: bool = False  # its artifacts hold a model that can be tried, compared and exported
     trains_without_test_rows: bool = (

@@ -1,4 +1,4 @@
-"""Worker events into the ledger: each counted once, only those of the job's live run change anything."""
+"""Applies worker events to the ledger: each once, and only those of the job's live run."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def apply_events(engine: Engine, events: Iterable[WorkerEvent], cursor: tuple[st
 
 
 def apply_each(engine: Engine, events: Iterable[WorkerEvent], cursor: tuple[str, str], now: float) -> None:
-    """As `apply_events`, but one event that the database cannot take is left out instead of blocking all.
+    """As `apply_events`, but skips an event that the database refuses instead of failing for all.
 
-    A run whose end is left out this way shows no life any more and is tried again like a lost one.
+    A run whose last event is skipped loses its lease and is tried again as a lost one.
     """
     for event in events:
         try:
@@ -53,13 +53,13 @@ def apply_each(engine: Engine, events: Iterable[WorkerEvent], cursor: tuple[str,
                 apply_event(connection, event, now)
         except (OperationalError, InterfaceError):
             raise
-        except Exception:  # the edge towards what a worker sent: whatever it is, the others' events count
+        except Exception:  # a worker may send anything; the other events still count
             log.exception("event %s %d of %s left out", event.kind, event.seq, event.job)
     apply_events(engine, (), cursor, now)
 
 
 def apply_event(connection: Connection, event: WorkerEvent, now: float) -> bool:
-    """Whether the event counted; a late, repeated or fenced one is recorded at most, never applied."""
+    """Whether the event was applied; a late, repeated or fenced one is at most recorded."""
     try:
         job = locked_job(connection, event.job)
     except UnknownJob:
@@ -82,7 +82,7 @@ def apply_event(connection: Connection, event: WorkerEvent, now: float) -> bool:
     if event.kind == "finished":
         keep_plots(connection, job.id, facts.plots)
     try:
-        follow(connection, job, what, now, who=f"worker:{attempt.worker or event.worker_key}")
+        apply_decision(connection, job, what, now, who=f"worker:{attempt.worker or event.worker_key}")
     except IllegalTransition as e:
         record(
             connection,
@@ -95,8 +95,8 @@ def _log_phase(job: Job, attempt: int, phase: str) -> None:
     log_event(log, "job phase", job=job.id, kind=job.kind, attempt=attempt, phase=phase)
 
 
-def follow(connection: Connection, job: Job, what: Decision, now: float, who: str) -> Job:
-    """The job after everything `what` asks for."""
+def apply_decision(connection: Connection, job: Job, what: Decision, now: float, who: str) -> Job:
+    """Applies the decision `what` and returns the job."""
     columns = what.columns()
     if what.usd:
         columns["spent_usd"] = job.spent_usd + what.usd
@@ -120,7 +120,7 @@ def _attempt(connection: Connection, event: WorkerEvent) -> Attempt | None:
 
 
 def _is_live(job: Job, attempt: Attempt, event: WorkerEvent) -> bool:
-    """The right fence, the run and the worker's key that this attempt is bound to, and nothing over yet."""
+    """Whether fence, run and worker key are the attempt's own, and neither job nor attempt has ended."""
     return (
         attempt.live
         and attempt.fence == event.fence
@@ -178,7 +178,7 @@ def _record(connection: Connection, event: WorkerEvent, now: float, applied: boo
 
 
 def keep_plots(connection: Connection, job_id: str, plots: Mapping[str, Any]) -> None:
-    """Keeps the pictures that are PNGs, as many as fit the limit; anything else is dropped."""
+    """Stores the plots that are PNGs, as many as fit the limit; drops anything else."""
     connection.execute(delete(tables.plots).where(tables.plots.c.job_id == job_id))
     left = PLOT_LIMIT_BYTES
     for name, text in plots.items():

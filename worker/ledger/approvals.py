@@ -1,4 +1,4 @@
-"""Who is asked for a job's approval, where that stands, and what was decided."""
+"""Approval requests of a job: who is asked, in which messages, and the decision."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from sqlalchemy import Connection, Engine, select
 from worker.jobs.records import Job
 from worker.ledger.database import reading
 from worker.ledger.tables import posts
-from worker.ledger.transitions import owe_post
+from worker.ledger.transitions import enqueue_post
 
 
 def ask_approval(connection: Connection, job: Job, now: float, why: str, approvers: Collection[str]) -> None:
-    """Owes the request to the job's channel, and to each approver (user id) but its launcher directly."""
-    owe_post(connection, job, now, "approval_request", "approval", {"why": why})
+    """Enqueues the request for the job's channel and for each approver (user id) except its launcher."""
+    enqueue_post(connection, job, now, "approval_request", "approval", {"why": why})
     for person in sorted(set(approvers) - {job.by}):
         own = replace(job, channel=person, thread_ts=None)
-        owe_post(connection, own, now, "approval_direct", f"approval:{person}", {"why": why})
+        enqueue_post(connection, own, now, "approval_direct", f"approval:{person}", {"why": why})
 
 
 def decision(by: str, by_name: str, why: str, now: float, yes: bool) -> dict[str, Any]:
-    """What the job keeps of a decision on its approval."""
+    """The stored form of a decision on the approval."""
     return {"by": by, "by_name": by_name or by, "at": now, "why": why, "approved": yes}
 
 

@@ -14,7 +14,7 @@ from worker.ledger.tables import budgets, jobs
 
 
 class OverBudget(WorkerError):
-    """The team's month does not have room for the job; nothing was launched."""
+    """The rest of the team's month does not cover the job; nothing was launched."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class Month:
 
     @property
     def left(self) -> float | None:
-        """What may still be promised, or None without a budget."""
+        """The unreserved rest of the budget; None without a budget."""
         return None if self.limit is None else self.limit - self.spent_usd - self.reserved_usd
 
 
 def month_of_team(engine: Engine, team: str, month: str) -> Month:
-    """What the team has promised and spent in `month` (YYYY-MM); reservations end with their jobs."""
+    """What the team has reserved and spent in `month` (YYYY-MM); reservations end with their jobs."""
     mine = (jobs.c.team == team) & (jobs.c.month == month)
     sums = select(
         func.coalesce(func.sum(jobs.c.spent_usd), 0.0), func.coalesce(func.sum(jobs.c.reserved_usd), 0.0)
@@ -43,10 +43,10 @@ def month_of_team(engine: Engine, team: str, month: str) -> Month:
         return Month(connection.execute(limit).scalar_one_or_none(), float(cost), float(reserve))
 
 
-def hold_to_budget(connection: Connection, team: str, month: str, limit_usd: float) -> None:
+def enforce_budget(connection: Connection, team: str, month: str, limit_usd: float) -> None:
     """Raises OverBudget when what the team has spent and reserved, this job included, is above its month.
 
-    Called in the transaction that reserves, so that two launches at once cannot both have the last dollar.
+    Runs in the transaction that reserves, so that two launches at once cannot both reserve the last dollar.
     A budget set with `set_budget` counts in place of `limit_usd`.
     """
     own = select(budgets.c.limit_usd).where((budgets.c.team == team) & (budgets.c.month == month))

@@ -16,7 +16,7 @@ from worker.errors import WorkerError
 from worker.jobs.records import HistoryLine
 from worker.ledger.database import reading, writing
 from worker.ledger.tables import comparisons, votes
-from worker.ledger.transitions import locked_job, owe_post, record
+from worker.ledger.transitions import enqueue_post, locked_job, record
 
 CHOICES = ("tuned", "baseline", "equal")
 
@@ -66,9 +66,9 @@ def start(engine: Engine, job_id: str, by: str, seed: str, rows: int, now: float
             return False
         values = {"job_id": job_id, "seed": seed, "rows": rows, "started_by": by, "created_at": now}
         connection.execute(insert(comparisons).values(values))
-        owe_post(connection, job, now, "compare_intro", "compare", {"rows": rows})
+        enqueue_post(connection, job, now, "compare_intro", "compare", {"rows": rows})
         for row in range(rows):
-            owe_post(connection, job, now, "compare_ticket", f"compare:{row}", {"row": row, "seed": seed})
+            enqueue_post(connection, job, now, "compare_ticket", f"compare:{row}", {"row": row, "seed": seed})
         record(connection, HistoryLine(job_id, now, by, "compare", f"blind comparison of {rows} tickets"))
     return True
 
@@ -121,7 +121,7 @@ def close(engine: Engine, job_id: str, by: str, now: float) -> bool:
             "people": result.people,
             "by_row": {str(row): dict(count) for row, count in sorted(result.by_row.items())},
         }
-        owe_post(connection, job, now, "compare_summary", "compared", body)
+        enqueue_post(connection, job, now, "compare_summary", "compared", body)
         record(connection, HistoryLine(job_id, now, by, "compared", f"{result.people} people voted"))
     return True
 

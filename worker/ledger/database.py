@@ -44,7 +44,7 @@ def connect_database(url: str) -> Engine:
 
 
 def holds_rows(url: str) -> bool:
-    """Whether anything is written in a ledger there; an SQLite file that is not there is not made."""
+    """Whether a ledger there holds rows; does not create a missing SQLite file."""
     if not _is_there(_address_of(url)):
         return False
     engine = connect_database(url)
@@ -58,7 +58,7 @@ def holds_rows(url: str) -> bool:
 
 
 def erase_database(url: str) -> None:
-    """Drops the ledger for good: an SQLite file, a schema, or its tables where it has none of its own."""
+    """Deletes the ledger: its SQLite file, its schema, or its tables in a shared schema."""
     address = _address_of(url)
     if not _is_there(address):
         return
@@ -92,8 +92,8 @@ def _is_there(address: URL) -> bool:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """One write transaction: all of it is kept, or nothing. Threads get their turn in the order they came."""
-    with engine.get_execution_options().get("turnstile", nullcontext()), engine.connect() as connection:
+    """One write transaction, atomic. Threads enter in the order of arrival."""
+    with engine.get_execution_options().get("fair_lock", nullcontext()), engine.connect() as connection:
         connection.execution_options(write=True)
         calls: list[Callable[[], None]] = []
         connection.info["after_commit"] = calls
@@ -104,19 +104,19 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 def after_commit(connection: Connection, call: Callable[[], None]) -> None:
-    """Has `call` made once what the transaction of `writing` changes is kept; never if it is rolled back."""
+    """Runs `call` after the transaction of `writing` is committed; never after a rollback."""
     connection.info["after_commit"].append(call)
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """One consistent snapshot; in SQLite it neither waits for a writer nor holds one up."""
+    """One consistent snapshot; in SQLite it neither waits for a writer nor blocks one."""
     with engine.connect() as connection, connection.begin():
         yield connection
 
 
 def _add_columns(engine: Engine) -> None:
-    """Gives a ledger of an earlier version the columns that have come since; they may all be empty."""
+    """Adds the columns that an earlier version of the ledger lacks; all are nullable."""
     columns = inspect(engine).get_multi_columns()
     for table in metadata.tables.values():
         names = {column["name"] for column in columns[table.schema, table.name]}
@@ -128,7 +128,7 @@ def _add_columns(engine: Engine) -> None:
 
 
 def _add_indexes(engine: Engine) -> None:
-    """Gives a ledger of an earlier version the indexes that have come since."""
+    """Adds the indexes that an earlier version of the ledger lacks."""
     indexes = inspect(engine).get_multi_indexes()
     for table in metadata.tables.values():
         names = {index["name"] for index in indexes[table.schema, table.name]}
@@ -138,10 +138,10 @@ def _add_indexes(engine: Engine) -> None:
                     connection.execute(CreateIndex(index, if_not_exists=True))
 
 
-class Turnstile:
-    """Lets one thread through at a time, in the order of arrival.
+class FairLock:
+    """A lock that admits threads in the order of arrival.
 
-    SQLite alone makes writers of one process sleep and try again, up to 0.8 s longer than there was to wait.
+    Without it SQLite makes waiting writers of one process sleep and retry, up to 0.8 s longer than needed.
     """
 
     def __init__(self) -> None:
@@ -168,19 +168,19 @@ class Turnstile:
 
     @property
     def waiting(self) -> int:
-        """How many threads stand in line."""
+        """The number of waiting threads."""
         with self._lock:
             return len(self._waiting)
 
 
-PATIENCE = {
+TIMEOUTS = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 25_000,
 }
-"""A server that has gone without a word (its machine is off) is given up within half a minute, not within two hours."""
+"""A server whose machine is off counts as lost within half a minute, not within two hours."""
 
 
 def _server(address: URL) -> Engine:
@@ -191,7 +191,7 @@ def _server(address: URL) -> Engine:
     address = address.difference_update_query(["schema", "options"])
     if schema:
         options = f"{options} -csearch_path={schema}".strip()
-    defaults = {name: value for name, value in PATIENCE.items() if name not in address.query}
+    defaults = {name: value for name, value in TIMEOUTS.items() if name not in address.query}
     connect_args: dict[str, Any] = {**defaults, **({"options": options} if options else {})}
     engine = create_engine(address, pool_pre_ping=True, hide_parameters=True, connect_args=connect_args)
     if schema:
@@ -203,7 +203,7 @@ def _server(address: URL) -> Engine:
 def _sqlite(address: URL) -> Engine:
     if address.database and address.database != ":memory:":
         Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-    turns = {"turnstile": Turnstile()}
+    turns = {"fair_lock": FairLock()}
     options: dict[str, Any] = {"connect_args": {"timeout": 30}, "execution_options": turns}
     engine = create_engine(address, **options, hide_parameters=True)  # an error's text goes to the log
 
@@ -211,12 +211,12 @@ def _sqlite(address: URL) -> Engine:
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, below
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")  # a pulled plug must not take the last commit
+        connection.execute("PRAGMA synchronous=FULL")  # a power cut must not lose the last commit
         connection.execute("PRAGMA foreign_keys=ON")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        # A writer takes its lock at once: a reader that turns writer later could only fail.
+        # A writer locks at BEGIN: a read transaction that writes later would fail.
         write = connection.get_execution_options().get("write", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 

@@ -1,4 +1,4 @@
-"""Models on duty in the ledger: each ticket is entered once, settled once, and every person's word on it is kept.
+"""Models on duty in the ledger: each ticket is added once and answered once, and every person's label is kept.
 
 A ticket's key is its place (`CHANNEL:TS`) or its number in another system (`zendesk:4711`). Texts are redacted before they come
 here. Modes of a watch: `asked` (an admin has to approve), `shadow`, `live`, `stopped`.
@@ -17,9 +17,9 @@ from sqlalchemy.exc import IntegrityError
 
 from worker.errors import WorkerError
 from worker.ledger.database import reading, writing
+from worker.ledger.duty_event_numbers import lock_watch, number_answer, number_judgement
 from worker.ledger.duty_lines import DELETED, drop_lines_not_sent, line_key, line_ts, ticket_body
-from worker.ledger.duty_places import hold, note_settled, note_word
-from worker.ledger.duty_tables import about, duty_labels, duty_tickets, watches
+from worker.ledger.duty_tables import duty_labels, duty_tickets, ticket_filter, watches
 from worker.ledger.tables import posts
 
 ASKED, SHADOW, LIVE, STOPPED = "asked", "shadow", "live", "stopped"
@@ -29,8 +29,8 @@ WAITING, ANSWERED, ABSTAINED = "waiting", "answered", "abstained"
 
 @dataclass(frozen=True)
 class Watch:
-    """One model on duty in one channel; `wish` is the mode that was asked for, `threshold` one set since on its labels, `successor`
-    the job that trains its next model."""
+    """One model on duty in one channel; `wish` is the requested mode, `threshold` a recalibrated one, `successor` the job that
+    trains its next model."""
 
     id: str
     channel: str
@@ -54,7 +54,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class DutyTicket:
-    """One ticket that came to a watched channel, and what the model said of it once it is settled."""
+    """One ticket of a watched channel, with the model's answer once there is one."""
 
     watch_id: str
     key: str
@@ -77,7 +77,7 @@ class DutyTicket:
 
 @dataclass(frozen=True)
 class Label:
-    """One person's word on one ticket."""
+    """One person's label of one ticket."""
 
     key: str
     person: str
@@ -86,7 +86,7 @@ class Label:
 
 
 def open_watch(engine: Engine, watch: Watch) -> Watch:
-    """The watch, entered with an id of its own; WorkerError where a model is on duty in the channel already."""
+    """Stores the watch under a new id; WorkerError where the channel already has one."""
     watch = Watch(**{**vars(watch), "id": secrets.token_hex(6)})
     with writing(engine) as connection:
         busy = (watches.c.channel == watch.channel) & (watches.c.mode != STOPPED)
@@ -97,14 +97,14 @@ def open_watch(engine: Engine, watch: Watch) -> Watch:
 
 
 def watch_in(engine: Engine, channel: str) -> Watch | None:
-    """The watch of a channel that is asked for or at work."""
+    """The requested or active watch of a channel."""
     query = select(watches).where((watches.c.channel == channel) & (watches.c.mode != STOPPED))
     with reading(engine) as connection:
         row = connection.execute(query).mappings().first()
     return _watch(row) if row else None
 
 
-def watch_by(engine: Engine, watch_id: str) -> Watch:
+def find_watch(engine: Engine, watch_id: str) -> Watch:
     """The watch of this id; WorkerError where there is none."""
     with reading(engine) as connection:
         row = connection.execute(select(watches).where(watches.c.id == watch_id[:16])).mappings().first()
@@ -123,29 +123,29 @@ def watches_at_work(engine: Engine) -> list[Watch]:
 def change_watch(
     engine: Engine, watch: Watch, values: Mapping[str, Any], note: Mapping[str, Any] | None = None
 ) -> bool:
-    """Changes a watch that is still in the mode that the caller saw, and owes its channel the note; False: someone was faster."""
+    """Changes a watch if it is still in the caller's mode, and enqueues the note for its channel; False: someone was faster."""
     same = (watches.c.id == watch.id) & (watches.c.mode == watch.mode) & (watches.c.mode_at == watch.mode_at)
     with writing(engine) as connection:
         if connection.execute(update(watches).where(same).values(dict(values))).rowcount != 1:
             return False
         if note is not None:
-            owe(connection, watch.channel, "", note, float(note["since"]))
+            enqueue_message(connection, watch.channel, "", note, float(note["since"]))
     return True
 
 
 def set_mode(engine: Engine, watch: Watch, mode: str, why: str, now: float) -> bool:
-    """Moves a watch to another mode; what is counted for its alarms begins anew."""
+    """Moves a watch to another mode and restarts its alarms."""
     return change_watch(engine, watch, {"mode": mode, "mode_at": now, "why": why})
 
 
 def note_read(engine: Engine, watch_id: str, read_ts: str) -> None:
-    """The channel's history has been read up to this message."""
+    """Records that the channel's history was read up to this message."""
     with writing(engine) as connection:
         connection.execute(update(watches).where(watches.c.id == watch_id).values(read_ts=read_ts))
 
 
-def enter(engine: Engine, watch_id: str, key: str, ts: str, text: str, now: float) -> bool:
-    """Enters a ticket; False where it has come before, however often it is delivered."""
+def add_ticket(engine: Engine, watch_id: str, key: str, ts: str, text: str, now: float) -> bool:
+    """Adds a ticket; False where it is there already, so repeated deliveries add one."""
     row = {"watch_id": watch_id, "key": key, "ts": ts, "text": text, "state": WAITING, "created_at": now}
     try:
         with writing(engine) as connection:
@@ -155,62 +155,68 @@ def enter(engine: Engine, watch_id: str, key: str, ts: str, text: str, now: floa
     return True
 
 
-def edit(engine: Engine, watch_id: str, key: str, text: str) -> bool:
-    """The ticket's new words: it is settled anew, unless a person has judged it or it is gone."""
+def edit_ticket(engine: Engine, watch_id: str, key: str, text: str) -> bool:
+    """Stores the ticket's new text, to be answered again, unless a person has labelled it or it was deleted."""
     with writing(engine) as connection:
         ticket = _ticket_row(connection, watch_id, key)
         if ticket is None or ticket["state"] == DELETED or ticket["text"] == text:
             return False
-        if connection.execute(select(duty_labels.c.person).where(about(duty_labels, watch_id, key))).first():
+        if connection.execute(
+            select(duty_labels.c.person).where(ticket_filter(duty_labels, watch_id, key))
+        ).first():
             return False
         values = {"text": text, "state": WAITING, "edits": ticket["edits"] + 1}
-        connection.execute(update(duty_tickets).where(about(duty_tickets, watch_id, key)).values(values))
+        connection.execute(
+            update(duty_tickets).where(ticket_filter(duty_tickets, watch_id, key)).values(values)
+        )
     return True
 
 
 def delete_ticket(engine: Engine, watch_id: str, key: str) -> str | None:
-    """The ticket was deleted: its words and the lines still owed go, its entry stays. The ts of its line, if one was posted."""
+    """Removes a deleted ticket's text and unsent lines, keeps its row; returns the ts of its posted line, if any."""
     with writing(engine) as connection:
         values = {"text": "", "state": DELETED}
-        connection.execute(update(duty_tickets).where(about(duty_tickets, watch_id, key)).values(values))
+        connection.execute(
+            update(duty_tickets).where(ticket_filter(duty_tickets, watch_id, key)).values(values)
+        )
         drop_lines_not_sent(connection, watch_id, key)
         return line_ts(connection, watch_id, key)
 
 
-def waiting(engine: Engine, watch_id: str, limit: int = 50) -> list[DutyTicket]:
-    """Tickets that no model has looked at yet, the oldest first."""
+def waiting_tickets(engine: Engine, watch_id: str, limit: int = 50) -> list[DutyTicket]:
+    """Tickets that have no answer yet, oldest first."""
     mine = (duty_tickets.c.watch_id == watch_id) & (duty_tickets.c.state == WAITING)
     with reading(engine) as connection:
         return tickets_where(connection, mine, duty_tickets.c.created_at, limit)
 
 
-def settle(
+def record_answer(
     engine: Engine, ticket: DutyTicket, line: Mapping[str, Any] | None, channel: str, now: float
 ) -> bool:
-    """Keeps the answer and owes its line (an `answer` of bot/slack/delivery) in one go; False where it was settled or edited.
+    """Stores the answer and enqueues its line (an `answer` of bot/slack/delivery) in one transaction; False where it was answered or edited.
 
-    A ticket that has a line already, as it was edited, gets that line changed.
+    An edited ticket that has a line already gets that line changed.
     """
     names = ("state", "queue", "confidence", "likeliest", "reason", "is_near", "is_audit", "version")
     values: dict[str, Any] = {name: getattr(ticket, name) for name in names}
     values |= {"likeliest": [list(pair) for pair in ticket.likeliest], "settled_at": now}
-    same = about(duty_tickets, ticket.watch_id, ticket.key) & (duty_tickets.c.state == WAITING)
+    same = ticket_filter(duty_tickets, ticket.watch_id, ticket.key) & (duty_tickets.c.state == WAITING)
     same &= duty_tickets.c.edits == ticket.edits
     with writing(engine) as connection:
-        hold(connection, ticket.watch_id)
+        lock_watch(connection, ticket.watch_id)
         if connection.execute(update(duty_tickets).where(same).values(values)).rowcount != 1:
             return False
-        note_settled(connection, ticket.watch_id, ticket.key)
+        number_answer(connection, ticket.watch_id, ticket.key)
         drop_lines_not_sent(connection, ticket.watch_id, ticket.key)
         if line is None:
             return True
         key = f"{line_key(ticket.watch_id, ticket.key)}:{ticket.edits}"
         body = {**line, "key": key, "ts": line_ts(connection, ticket.watch_id, ticket.key)}
-        owe(connection, channel, ticket.ts, body, now, ticket_body(ticket.watch_id, ticket.key))
+        enqueue_message(connection, channel, ticket.ts, body, now, ticket_body(ticket.watch_id, ticket.key))
     return True
 
 
-def owe(
+def enqueue_message(
     connection: Connection,
     channel: str,
     thread_ts: str,
@@ -218,7 +224,7 @@ def owe(
     now: float,
     about: Mapping[str, Any] = MappingProxyType({}),
 ) -> bool:
-    """Owes a message of the bot's to a place, once for each key; `about` is what else its sender is to know."""
+    """Enqueues a message of the bot for a channel, once for each key; `about` holds further fields for the sender."""
     place = {"job_id": "", "dedupe_key": answer["key"], "kind": "answer", "channel": channel}
     body = {"answer": dict(answer), **about}
     row = {**place, "thread_ts": thread_ts, "body": body, "due_at": now, "created_at": now}
@@ -231,18 +237,18 @@ def owe(
 
 
 def label(engine: Engine, watch_id: str, key: str, person: str, queue: str, now: float) -> None:
-    """A person's word on a ticket; a later one of the same person takes its place, another person's stands beside it."""
+    """Stores a person's label of a ticket; it replaces an earlier one of the same person."""
     with writing(engine) as connection:
-        hold(connection, watch_id)
+        lock_watch(connection, watch_id)
         if _ticket_row(connection, watch_id, key) is None:
             raise WorkerError("This ticket is not known here any more.")
-        before = _verdict(connection, watch_id, key)
-        mine = about(duty_labels, watch_id, key) & (duty_labels.c.person == person)
+        before = _majority_queue(connection, watch_id, key)
+        mine = ticket_filter(duty_labels, watch_id, key) & (duty_labels.c.person == person)
         values = {"queue": queue, "at": now}
         if connection.execute(update(duty_labels).where(mine).values(values)).rowcount == 0:
             row = {"watch_id": watch_id, "key": key, "person": person, **values}
             connection.execute(insert(duty_labels).values(row))
-        note_word(connection, watch_id, key, before != _verdict(connection, watch_id, key))
+        number_judgement(connection, watch_id, key, before != _majority_queue(connection, watch_id, key))
 
 
 def ticket_of(engine: Engine, watch_id: str, key: str) -> DutyTicket:
@@ -255,7 +261,7 @@ def ticket_of(engine: Engine, watch_id: str, key: str) -> DutyTicket:
 
 
 def tickets_of(engine: Engine, watch_id: str, since: float = 0.0) -> list[DutyTicket]:
-    """Every ticket of a watch that came since, the oldest first: all of it is read, so not at each look."""
+    """Every ticket of a watch since then, oldest first; reads all of it, so do not call it in a loop."""
     mine = (duty_tickets.c.watch_id == watch_id) & (duty_tickets.c.created_at >= since)
     with reading(engine) as connection:
         return tickets_where(connection, mine, duty_tickets.c.created_at)
@@ -270,7 +276,7 @@ def tickets_where(
 
 
 def labels_where(connection: Connection, which: Any) -> dict[str, list[Label]]:
-    """What people said, by ticket, the first word first, inside a transaction."""
+    """The labels by ticket, oldest first, inside a transaction."""
     query = select(*(duty_labels.c[one.name] for one in fields(Label))).where(which)
     by_key: dict[str, list[Label]] = {}
     for row in connection.execute(query.order_by(duty_labels.c.at)):
@@ -278,8 +284,8 @@ def labels_where(connection: Connection, which: Any) -> dict[str, list[Label]]:
     return by_key
 
 
-def pace(engine: Engine, watch_id: str, since: float) -> tuple[int, float]:
-    """How many tickets came since, and when the first of them did; (0, `since`) where none did."""
+def ticket_rate(engine: Engine, watch_id: str, since: float) -> tuple[int, float]:
+    """The number of tickets since then, and the time of the first; (0, `since`) without any."""
     mine = (duty_tickets.c.watch_id == watch_id) & (duty_tickets.c.created_at >= since)
     with reading(engine) as connection:
         query = select(func.count(), func.min(duty_tickets.c.created_at)).where(mine)
@@ -288,13 +294,13 @@ def pace(engine: Engine, watch_id: str, since: float) -> tuple[int, float]:
 
 
 def labels_of(engine: Engine, watch_id: str) -> dict[str, list[Label]]:
-    """What people said, by ticket, the first word first."""
+    """The labels by ticket, oldest first."""
     with reading(engine) as connection:
         return labels_where(connection, duty_labels.c.watch_id == watch_id)
 
 
-def verdict_on(labels: Sequence[Label]) -> str | None:
-    """The queue that people give a ticket: what most of them say; None where nobody does, or they are split."""
+def majority_queue(labels: Sequence[Label]) -> str | None:
+    """The queue with the most labels; None without labels or at a tie."""
     counts: dict[str, int] = {}
     for one in labels:
         counts[one.queue] = counts.get(one.queue, 0) + 1
@@ -303,12 +309,12 @@ def verdict_on(labels: Sequence[Label]) -> str | None:
     return best[0] if len(best) == 1 else None
 
 
-def _verdict(connection: Connection, watch_id: str, key: str) -> str | None:
-    return verdict_on(labels_where(connection, about(duty_labels, watch_id, key)).get(key, ()))
+def _majority_queue(connection: Connection, watch_id: str, key: str) -> str | None:
+    return majority_queue(labels_where(connection, ticket_filter(duty_labels, watch_id, key)).get(key, ()))
 
 
 def _ticket_row(connection: Connection, watch_id: str, key: str) -> RowMapping | None:
-    query = select(duty_tickets).where(about(duty_tickets, watch_id, key))
+    query = select(duty_tickets).where(ticket_filter(duty_tickets, watch_id, key))
     return connection.execute(query).mappings().first()
 
 

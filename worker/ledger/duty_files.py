@@ -22,7 +22,7 @@ duty_files = Table(
 
 @dataclass(frozen=True)
 class FilePlace:
-    """Where to read on: which file (its inode, as a name can be given to a new one), bytes and lines read of it."""
+    """The read position in a file: its inode (a name may move to a new file), bytes and lines read."""
 
     inode: int
     offset: int
@@ -30,7 +30,7 @@ class FilePlace:
 
 
 def file_place(engine: Engine, watch_id: str, path: str) -> FilePlace | None:
-    """Where this watch left the file; None where it has not looked at it yet."""
+    """The read position of this watch in the file; None before the first read."""
     mine = (duty_files.c.watch_id == watch_id) & (duty_files.c.path == path)
     query = select(duty_files.c.inode, duty_files.c.offset, duty_files.c.line).where(mine)
     with reading(engine) as connection:
@@ -39,7 +39,7 @@ def file_place(engine: Engine, watch_id: str, path: str) -> FilePlace | None:
 
 
 def note_file_place(engine: Engine, watch_id: str, path: str, place: FilePlace) -> None:
-    """Keeps where this watch reads on."""
+    """Stores the read position of this watch."""
     mine = (duty_files.c.watch_id == watch_id) & (duty_files.c.path == path)
     values = vars(place)
     with writing(engine) as connection:

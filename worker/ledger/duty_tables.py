@@ -1,4 +1,4 @@
-"""The tables of models on duty: who watches what, every ticket that came, and what people said of it."""
+"""The tables of models on duty: watches, tickets, and people's labels."""
 
 from __future__ import annotations
 
@@ -29,11 +29,9 @@ watches = Table(
     Column("threshold", Float),
     Column("read_ts", String(40), nullable=False),
     Column("successor", String(32)),
-    Column(
-        "events", Integer
-    ),  # how many places were given: to tickets as they are settled, to people's first words on them
-    Column("revisions", Integer),  # how often an earlier word, or what it was said of, changed
-    Column("evidence", JSON),  # worker/ledger/duty_evidence.py
+    Column("events", Integer),  # numbers assigned so far to tickets' first answers and first labels
+    Column("revisions", Integer),  # how often an earlier label or its ticket changed
+    Column("evidence", JSON),  # worker/ledger/duty_events.py
 )
 
 duty_tickets = Table(
@@ -54,8 +52,8 @@ duty_tickets = Table(
     Column("edits", Integer, nullable=False, default=0),
     Column("created_at", Float, nullable=False),
     Column("settled_at", Float),
-    Column("place", Integer),  # among the watch's events, when it was settled first
-    Column("word_place", Integer),  # when people first said what is right
+    Column("place", Integer),  # event number of its first answer
+    Column("word_place", Integer),  # event number of its first label
 )
 Index("duty_tickets_waiting", duty_tickets.c.watch_id, duty_tickets.c.state)
 Index("duty_tickets_created", duty_tickets.c.watch_id, duty_tickets.c.created_at)
@@ -73,6 +71,6 @@ duty_labels = Table(
 )
 
 
-def about(table: Table, watch_id: str, key: Any) -> Any:
-    """The rows of a ticket; `key` may be bound later."""
+def ticket_filter(table: Table, watch_id: str, key: Any) -> Any:
+    """The condition that selects a ticket's rows; `key` may be a bind parameter."""
     return (table.c.watch_id == watch_id) & (table.c.key == key)

@@ -1,4 +1,4 @@
-"""What the ledger keeps of a hosted model that somebody had erased."""
+"""Records in the ledger that a hosted model was erased."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ REQUEST = " on request of "
 
 
 def note_erasure(engine: Engine, job_id: str, who: str, words: str, now: float) -> None:
-    """A line in the job's history, and among its report's notes; of several the first stays alone.
+    """Adds a line to the job's history and to its report's notes, once.
 
-    `words` begin with what was erased, and end with on whose request.
+    `words` begin with the erased model and end with the requester.
     """
     with writing(engine) as connection:
         job = locked_job(connection, job_id)

@@ -1,6 +1,6 @@
-"""The ledger: every job, its whole history and everything owed to the queue and to Slack, in one database.
+"""The ledger: every job, its history, and the outboxes to the queue and to Slack, in one database.
 
-The one writer is the bot's side; workers never open it. All times are Unix seconds (UTC).
+Only the bot writes it; workers never open it. All times are Unix seconds (UTC).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from worker.jobs.states import ACTIVE_STATES, END_STATES, State, Trigger
 from worker.kinds import UNLISTED
 from worker.ledger import outbox, tables, threads
 from worker.ledger.approvals import ask_approval, decision
-from worker.ledger.budgets import hold_to_budget
+from worker.ledger.budgets import enforce_budget
 from worker.ledger.database import open_database, reading, writing
 from worker.ledger.drafts import draft_of
-from worker.ledger.notifications import card_home
-from worker.ledger.transitions import locked_job, move, new_attempt, owe_order, record
+from worker.ledger.notifications import card_recipient
+from worker.ledger.transitions import enqueue_order, locked_job, move, new_attempt, record
 
 APPROVAL_S = 24 * 3600.0
 
@@ -43,25 +43,25 @@ APPROVAL_S = 24 * 3600.0
 class Ledger:
     """Opens (and creates) the ledger at `url`: a path, sqlite:///..., or postgresql://...
 
-    `on_owed` is called after each commit that owes something to the queue, so that it goes out at once.
+    `on_order` is called after each commit that enqueues an order, so that it is sent at once.
     """
 
     def __init__(
         self,
         url: str,
         clock: Callable[[], float] = time.time,
-        on_owed: Callable[[], None] | None = None,
+        on_order: Callable[[], None] | None = None,
     ) -> None:
         self.engine: Engine = open_database(url)
         self.clock = clock
-        self.on_owed = on_owed
+        self.on_order = on_order
 
     def close(self) -> None:
-        """Lets go of the database."""
+        """Closes the database."""
         self.engine.dispose()
 
     def submit(self, request: JobRequest) -> Job:
-        """Accepts a job: from here on it ends with exactly one report, whatever dies.
+        """Accepts a job: from now on it ends with exactly one report, whatever crashes.
 
         Idempotent by the request's key: the same key gives the job that the first call made. With `approval`
         nothing is queued yet. OverBudget when the team's month has no room for it.
@@ -70,15 +70,15 @@ class Ledger:
         job = draft_of(request, now)
         try:
             with writing(self.engine) as connection:
-                job = replace(job, card_channel=card_home(connection, request.channel, request.by))
+                job = replace(job, card_channel=card_recipient(connection, request.channel, request.by))
                 row = {"request_key": request.request_key, **columns_of(job)}
                 connection.execute(insert(tables.jobs).values(row))
                 self._accept(connection, job, now, request)
                 if request.month_limit_usd is not None:
-                    hold_to_budget(connection, request.team, job.month, request.month_limit_usd)
+                    enforce_budget(connection, request.team, job.month, request.month_limit_usd)
         except IntegrityError:
             return self._by_request_key(request.request_key)
-        self._owed()
+        self._notify_order()
         return self.job(job.id)
 
     def job(self, job_id: str) -> Job:
@@ -98,7 +98,7 @@ class Ledger:
         kind: str | None = None,
         dataset: str | None = None,
     ) -> list[Job]:
-        """The newest jobs first, filtered by what is given; kinds that are not listed only where `kind` asks for them."""
+        """Jobs by these filters, newest first; unlisted kinds only where `kind` names one."""
         query = select(tables.jobs).order_by(tables.jobs.c.created_at.desc(), tables.jobs.c.id).limit(limit)
         if states is not None:
             query = query.where(tables.jobs.c.state.in_(list(states)))
@@ -113,14 +113,14 @@ class Ledger:
             return [job_of(row) for row in connection.execute(query).mappings()]
 
     def open_job_count(self, by: str) -> int:
-        """How many jobs of this person have not ended, kinds that are not listed aside."""
+        """The number of this person's unfinished jobs, without unlisted kinds."""
         jobs = tables.jobs
         mine = (jobs.c.by == by) & jobs.c.state.not_in(list(END_STATES)) & jobs.c.kind.not_in(UNLISTED)
         with reading(self.engine) as connection:
             return connection.execute(select(func.count()).where(mine)).scalar_one()
 
     def history(self, job_id: str) -> list[Event]:
-        """Everything that ever happened to the job, oldest first: the audit log."""
+        """The job's events, oldest first: the audit log."""
         query = select(tables.events).where(tables.events.c.job_id == job_id).order_by(tables.events.c.id)
         with reading(self.engine) as connection:
             return [event_of(row) for row in connection.execute(query).mappings()]
@@ -132,7 +132,7 @@ class Ledger:
             return {row["name"]: row["png"] for row in connection.execute(query).mappings()}
 
     def position(self, job_id: str) -> int | None:
-        """How many queued jobs stand before this one (0 = next), or None when it is not queued."""
+        """The number of queued jobs before this one (0 = next); None when it is not queued."""
         job = self.job(job_id)
         if job.state is not State.QUEUED:
             return None
@@ -141,16 +141,16 @@ class Ledger:
             return connection.execute(select(func.count()).where(ahead)).scalar_one()
 
     def request_cancel(self, job_id: str, by: str, why: str) -> Job:
-        """Cancels for good: at once when nothing runs, else as soon as the last process is gone.
+        """Cancels the job: at once when nothing runs, else as soon as its last process has ended.
 
-        Asking twice is asking once; IllegalTransition when the job has ended already.
+        Idempotent; IllegalTransition when the job has ended already.
         """
         return self._ask(job_id, Trigger.CANCEL, State.CANCELLING, by, why, "cancel")
 
     def request_finish(self, job_id: str, by: str, why: str = "") -> Job:
-        """Ends the training of a running fine-tune now; its best weights so far are evaluated and reported.
+        """Ends the training of a running fine-tune early; its best weights so far are evaluated and reported.
 
-        Asking twice is asking once; WorkerError when it does not run, or where its platform passes no word on to it.
+        Idempotent; WorkerError when it does not run, or where its platform cannot signal it.
         """
         now = self.clock()
         with writing(self.engine) as connection:
@@ -162,21 +162,21 @@ class Ledger:
                 raise WorkerError(
                     f"{platform.label} trains job {job_id} to its end: cancel it, or let it go on."
                 )
-            owe_order(connection, "stop", job_id, job.attempt, now, now, FINISH)
+            enqueue_order(connection, "stop", job_id, job.attempt, now, now, FINISH)
             record(connection, HistoryLine(job_id, now, by, "finish early", why, attempt=job.attempt))
-        self._owed()
+        self._notify_order()
         return self.job(job_id)
 
     def request_pause(self, job_id: str, by: str, why: str = "") -> Job:
-        """Pauses: at once when nothing runs, else after the next checkpoint (seconds); not on a platform that bills on."""
+        """Pauses: at once when nothing runs, else after the next checkpoint (seconds); refused on platforms, which would keep billing."""
         return self._ask(job_id, Trigger.PAUSE, State.PAUSING, by, why, "pause")
 
     def resume(self, job_id: str, by: str, why: str = "") -> Job:
-        """Puts a paused job back in line; it goes on from its last checkpoint."""
+        """Queues a paused job again; it resumes from its last checkpoint."""
         return self._requeue(job_id, Trigger.RESUME, by, why)
 
     def approve(self, job_id: str, by: str, why: str = "", by_name: str = "") -> Job:
-        """A second person agrees: the job is queued. Refused for the requester and after expiry."""
+        """Queues a job that a second person approves; refused for the requester and after expiry."""
         job = self.job(job_id)
         if job.by == by:
             raise WorkerError("You launched this job, so someone else must approve it.")
@@ -186,7 +186,7 @@ class Ledger:
         return self._requeue(job_id, Trigger.APPROVE, by, why, approved_by=by, decision=verdict)
 
     def reject(self, job_id: str, by: str, why: str, by_name: str = "") -> Job:
-        """A second person (or the clock) says no: the job ends as rejected, with the reason in its report."""
+        """Ends the job as rejected by a second person or by expiry, with the reason in its report."""
         error = f"{by_name}: {why}" if by_name else why
         verdict = decision(by, by_name, why, self.clock(), yes=False) if by != "clock" else None
         with writing(self.engine) as connection:
@@ -237,7 +237,7 @@ class Ledger:
         return threads.thread(self.engine, channel, ts)
 
     def save_thread(self, channel: str, ts: str, state: Mapping[str, Any]) -> None:
-        """Keeps `state` (JSON) for this Slack thread."""
+        """Stores `state` (JSON) for this Slack thread."""
         threads.save_thread(self.engine, channel, ts, state, self.clock())
 
     def stale_cards(self) -> list[StaleCard]:
@@ -245,43 +245,43 @@ class Ledger:
         return outbox.stale_cards(self.engine)
 
     def forget_card(self, job_id: str) -> None:
-        """The job's card was deleted in Slack; it counts as never posted."""
+        """Records that the job's card was deleted in Slack, so that it is posted again."""
         outbox.forget_card(self.engine, job_id)
 
     def record_card(self, job_id: str, ts: str, version: int) -> None:
         """The card `ts` now shows the job as of `version`."""
         outbox.record_card(self.engine, job_id, ts, version)
 
-    def doubt_card(self, job_id: str) -> None:
-        """The card may show an older state than it was recorded with; it counts as out of date."""
-        outbox.doubt_card(self.engine, job_id)
+    def mark_card_stale(self, job_id: str) -> None:
+        """Marks the card as out of date: it may show an older state than recorded."""
+        outbox.mark_card_stale(self.engine, job_id)
 
     def set_card_channel(self, job_id: str, channel: str | None) -> None:
         """The job's card goes to `channel`; None: to the job's own."""
         outbox.set_card_channel(self.engine, job_id, channel)
 
     def set_post_channel(self, post_id: int, channel: str) -> None:
-        """The owed message goes to `channel`: the messages of the person it is for have been opened."""
+        """Redirects the message to `channel`, the opened direct conversation of its recipient."""
         outbox.set_post_channel(self.engine, post_id, channel)
 
     def due_posts(self, now: float | None = None, limit: int = 20) -> list[Post]:
-        """Messages to send now; each stays with this caller for a minute (see worker.ledger.outbox)."""
+        """Messages to send now; each is reserved for this caller for a minute (see worker.ledger.outbox)."""
         return outbox.due_posts(self.engine, self.clock() if now is None else now, limit)
 
     def complete_post(self, post_id: int, ts: str) -> None:
-        """The message stands in Slack as `ts`."""
+        """Records that the message is in Slack as `ts`."""
         outbox.complete_post(self.engine, post_id, ts, self.clock())
 
     def retry_post(self, post_id: int, retry_at: float, error: str) -> None:
-        """Slack did not take the message; hand it out again at `retry_at`."""
+        """Records that Slack refused the message; it is due again at `retry_at`."""
         outbox.retry_post(self.engine, post_id, retry_at, error)
 
     def postpone_post(self, post_id: int, at: float) -> None:
-        """The message was not even tried (speed limit, no thread yet): due again at `at`."""
+        """Postpones a message that was not tried (rate limit, no thread yet) to `at`."""
         outbox.postpone_post(self.engine, post_id, at)
 
     def move_job(self, job_id: str, channel: str, why: str) -> None:
-        """The job's channel is gone: its card and reports go to `channel` from now on."""
+        """Moves the job's card and reports to `channel`, as its own channel is gone."""
         outbox.move_job(self.engine, job_id, channel, why, self.clock())
 
     def _accept(self, connection: Connection, draft: Job, now: float, request: JobRequest) -> None:
@@ -314,8 +314,8 @@ class Ledger:
             if job.state != under_way:
                 job = move(connection, job, trigger, now, by, why)
                 if job.state == under_way:
-                    owe_order(connection, "stop", job_id, job.attempt, now, now, reason)
-        self._owed()
+                    enqueue_order(connection, "stop", job_id, job.attempt, now, now, reason)
+        self._notify_order()
         return self.job(job_id)
 
     def _requeue(self, job_id: str, trigger: Trigger, by: str, why: str, **columns: Any) -> Job:
@@ -323,7 +323,7 @@ class Ledger:
         with writing(self.engine) as connection:
             job = move(connection, locked_job(connection, job_id), trigger, now, by, why, **columns)
             new_attempt(connection, job, now, due_at=now)
-        self._owed()
+        self._notify_order()
         return self.job(job_id)
 
     def _by_request_key(self, request_key: str) -> Job:
@@ -331,6 +331,6 @@ class Ledger:
         with reading(self.engine) as connection:
             return job_of(connection.execute(query).mappings().one())
 
-    def _owed(self) -> None:
-        if self.on_owed is not None:
-            self.on_owed()
+    def _notify_order(self) -> None:
+        if self.on_order is not None:
+            self.on_order()

@@ -1,8 +1,8 @@
-"""What a channel is told of its jobs: kept in the ledger, everything on until someone switches it off.
+"""Which notices a channel gets of its jobs; all are on until someone switches one off.
 
 `started`: the job's card stands in the channel from launch on (off: in its launcher's own messages).
 `finished`, `failed`: the report comes to the channel (off: to its launcher's own messages). `digest`: the weekly
-message. What is decided when a job is accepted, or ends, holds for that job whatever is set later.
+message. The switch counts when a job is accepted or ends; later changes do not affect that job.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ENDS: Mapping[State, str] = {
 
 
 def notices(engine: Engine, channel: str) -> Notices:
-    """What the channel is told."""
+    """The notices of the channel."""
     with reading(engine) as connection:
         return notices_in(connection, channel)
 
@@ -53,7 +53,7 @@ def notices_in(connection: Connection, channel: str) -> Notices:
 
 
 def set_notice(engine: Engine, channel: str, name: str, on: bool, by: str, now: float) -> Notices:
-    """Switches one notice of the channel; what it is told from now on. WorkerError for an unknown name."""
+    """Switches one notice of the channel; returns all of them. WorkerError for an unknown name."""
     if name not in NAMES:
         raise WorkerError(f"There is no notice {name[:40]}; there are {', '.join(NAMES)}.")
     with writing(engine) as connection:
@@ -64,13 +64,13 @@ def set_notice(engine: Engine, channel: str, name: str, on: bool, by: str, now: 
     return Notices(**switches)
 
 
-def card_home(connection: Connection, channel: str, by: str) -> str | None:
-    """Whose own messages a new job's card goes to, as their user id; None: it goes to the channel."""
+def card_recipient(connection: Connection, channel: str, by: str) -> str | None:
+    """The user id whose direct messages get a new job's card; None: the channel gets it."""
     return by if _is_member(by) and not notices_in(connection, channel).started else None
 
 
-def report_home(connection: Connection, job: Job, end: State) -> str | None:
-    """Whose own messages the report of a job that ended so goes to; None: it goes to the channel."""
+def report_recipient(connection: Connection, job: Job, end: State) -> str | None:
+    """The user id whose direct messages get the report of a job with this end; None: the channel gets it."""
     quiet = _is_member(job.by) and not getattr(notices_in(connection, job.channel), ENDS[end])
     return job.by if quiet else None
 

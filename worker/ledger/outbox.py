@@ -1,4 +1,4 @@
-"""What the ledger owes to the queue, and what the reconciler has to look after."""
+"""The outboxes of the ledger (orders to the queue, posts to Slack), and the reconciler's queries."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from worker.ledger.database import reading, writing
 from worker.ledger.transitions import locked_job, move, new_attempt, record, set_columns
 
 MAX_ORDER_DELAY_S = 600.0
-"""A due time further ahead than any delay we set means that the clock was put back: due now."""
+"""A due time further ahead than any delay that we set means that the clock was set back: due now."""
 ATTEMPT_LIMIT = 50
 
 
 @dataclass(frozen=True)
 class JobAttempt:
-    """A job with the attempt that is (or should be) in Redis."""
+    """A job with its attempt in Redis."""
 
     job: Job
     attempt: Attempt
@@ -45,7 +45,7 @@ def due_orders(
 ) -> list[Order]:
     """The messages to hand to the queue now, with `remote` to the platforms: stops, then the oldest.
 
-    With `per_user`, a person's further jobs wait here until fewer than that many of theirs are out.
+    With `per_user`, at most that many jobs of a person are sent at a time.
     """
     outbox, jobs = tables.outbox, tables.jobs
     due = (outbox.c.due_at <= now) | (outbox.c.due_at > now + MAX_ORDER_DELAY_S)
@@ -68,7 +68,7 @@ def due_orders(
 
 
 def attempt_to_send(engine: Engine, order: Order) -> JobAttempt | None:
-    """The job and attempt of an enqueue order, or None when it is no longer wanted."""
+    """The job and attempt of an enqueue order; None when the order is obsolete."""
     pairs = [
         pair for pair in _pairs(engine, {State.QUEUED}, order.job_id) if pair.attempt.attempt == order.attempt
     ]
@@ -76,7 +76,7 @@ def attempt_to_send(engine: Engine, order: Order) -> JobAttempt | None:
 
 
 def complete_order(engine: Engine, order: Order, now: float) -> None:
-    """The queue has the message."""
+    """Records that the queue has the order."""
     with writing(engine) as connection:
         mine = tables.outbox.c.id == order.id
         connection.execute(update(tables.outbox).where(mine).values(done_at=now))
@@ -86,7 +86,7 @@ def complete_order(engine: Engine, order: Order, now: float) -> None:
 
 
 def repeat_stops(engine: Engine, since: float) -> None:
-    """Owes every stop flag raised after `since` once more: Redis has lost its data."""
+    """Enqueues each stop order since `since` again, as Redis has lost its data."""
     outbox = tables.outbox
     recent = (outbox.c.what == "stop") & (outbox.c.created_at >= since)
     with writing(engine) as connection:
@@ -94,7 +94,7 @@ def repeat_stops(engine: Engine, since: float) -> None:
 
 
 def queued_attempts(engine: Engine) -> list[JobAttempt]:
-    """Queued jobs whose attempt was handed to Redis."""
+    """Queued jobs whose attempt was sent to Redis."""
     pairs = _pairs(engine, {State.QUEUED})
     return [pair for pair in pairs if pair.attempt.sent_at is not None and pair.job.platform is None]
 
@@ -115,7 +115,7 @@ def jobs_to_requeue(engine: Engine, now: float, remote: bool = False) -> list[st
 
 
 def requeue_job(engine: Engine, job_id: str, now: float) -> None:
-    """A job that waited for its next attempt, or was lost, is in line again."""
+    """Queues a job again that waited for its next attempt or was lost."""
     with writing(engine) as connection:
         job = locked_job(connection, job_id)
         if job.state == State.LOST:
@@ -126,7 +126,7 @@ def requeue_job(engine: Engine, job_id: str, now: float) -> None:
 
 
 def replace_attempt(engine: Engine, pair: JobAttempt, now: float, why: str) -> None:
-    """A queued attempt that Redis no longer has is replaced by a new one; the old one is fenced off."""
+    """Replaces a queued attempt that Redis no longer has by a new one; fences the old one."""
     with writing(engine) as connection:
         job = locked_job(connection, pair.job.id)
         if job.state != State.QUEUED or job.attempt != pair.attempt.attempt:
@@ -142,13 +142,13 @@ def replace_attempt(engine: Engine, pair: JobAttempt, now: float, why: str) -> N
 def give_up_attempt(
     engine: Engine, pair: JobAttempt, now: float, decide: Decision, who: str = "reconciler"
 ) -> None:
-    """Follows `decide` (from worker.jobs.decisions.vanished) if the job still has this attempt and state."""
-    from worker.ledger.apply_events import follow
+    """Applies `decide` (of worker.jobs.decisions) if the job still has this attempt and state."""
+    from worker.ledger.apply_events import apply_decision
 
     with writing(engine) as connection:
         job = locked_job(connection, pair.job.id)
         if job.attempt == pair.attempt.attempt and job.state == pair.job.state:
-            job = follow(connection, job, decide, now, who)
+            job = apply_decision(connection, job, decide, now, who)
 
 
 def expired_approvals(engine: Engine, now: float) -> list[str]:
@@ -176,7 +176,7 @@ def _is_remote() -> ColumnElement[bool]:
 
 
 def _out_by_owner(connection: Connection) -> dict[str, int]:
-    """How many jobs of each person are in Redis' line or held by a worker."""
+    """The number of each person's jobs in the Redis queue or on a worker."""
     jobs, attempts = tables.jobs, tables.attempts
     same = (attempts.c.job_id == jobs.c.id) & (attempts.c.attempt == jobs.c.attempt)
     out = jobs.c.state.in_([*ACTIVE_STATES, State.QUEUED]) & attempts.c.sent_at.is_not(None)
@@ -185,16 +185,16 @@ def _out_by_owner(connection: Connection) -> dict[str, int]:
 
 
 SENDING_S = 60.0
-"""How long a taken message is left to its sender before it is handed out again."""
+"""How long a message is reserved for its sender."""
 MAX_POST_DELAY_S = 900.0
-"""A due time further ahead than any sender puts it off means that the clock was put back: due now."""
+"""A due time further ahead than any sender's delay means that the clock was set back: due now."""
 NO_CARD = {"thread_ts": None, "card_channel": None, "card_ts": None, "card_version": 0}
 
 
 def due_posts(engine: Engine, now: float, limit: int = 20) -> list[Post]:
-    """The messages to send now, oldest first; each is out of reach for others for `SENDING_S`.
+    """The messages to send now, oldest first; each is reserved for the caller for `SENDING_S`.
 
-    `tries` is how often it was handed out before: above 0, the earlier send may have reached Slack.
+    `tries` counts earlier sends: above 0, one of them may have reached Slack.
     """
     posts = tables.posts
     due = (posts.c.due_at <= now) | (posts.c.due_at > now + MAX_POST_DELAY_S)
@@ -211,16 +211,16 @@ def due_posts(engine: Engine, now: float, limit: int = 20) -> list[Post]:
 
 
 def complete_post(engine: Engine, post_id: int, ts: str, now: float) -> None:
-    """The message stands in Slack as `ts`; it is never handed out again."""
+    """Records that the message is in Slack as `ts`; it is never due again."""
     with writing(engine) as connection:
         query = update(tables.posts).where(tables.posts.c.id == post_id)
         connection.execute(query.values(done_at=now, posted_ts=ts, error=None))
 
 
-def owe_answer(
+def insert_answer(
     engine: Engine, key: str, channel: str, thread_ts: str, answer: Mapping[str, Any], now: float
 ) -> None:
-    """An answer that Slack has not taken yet: a post of kind `answer` that belongs to no job."""
+    """Enqueues an answer that Slack refused: a post of kind `answer` without a job."""
     place = {"job_id": "", "dedupe_key": key, "kind": "answer", "channel": channel, "thread_ts": thread_ts}
     row = {**place, "body": {"answer": dict(answer)}, "due_at": now, "created_at": now}
     with writing(engine) as connection:
@@ -228,20 +228,20 @@ def owe_answer(
 
 
 def note_post(engine: Engine, post_id: int, ts: str) -> None:
-    """The message stands in Slack as `ts`, and something that belongs to it is still owed."""
+    """Records that the message is in Slack as `ts`, with attachments still to send."""
     with writing(engine) as connection:
         connection.execute(update(tables.posts).where(tables.posts.c.id == post_id).values(posted_ts=ts))
 
 
 def retry_post(engine: Engine, post_id: int, retry_at: float, error: str) -> None:
-    """Slack did not take the message; it is due again at `retry_at`."""
+    """Records that Slack refused the message; it is due again at `retry_at`."""
     undone = (tables.posts.c.id == post_id) & tables.posts.c.done_at.is_(None)
     with writing(engine) as connection:
         connection.execute(update(tables.posts).where(undone).values(due_at=retry_at, error=error[:500]))
 
 
 def postpone_post(engine: Engine, post_id: int, at: float) -> None:
-    """The message was not sent, for want of its turn or its thread; due again at `at`, as if never taken."""
+    """Postpones a message that was not sent (rate limit, no thread yet) to `at`; this counts as no try."""
     posts = tables.posts
     with writing(engine) as connection:
         query = update(posts).where((posts.c.id == post_id) & posts.c.done_at.is_(None) & (posts.c.tries > 0))
@@ -249,7 +249,7 @@ def postpone_post(engine: Engine, post_id: int, at: float) -> None:
 
 
 def move_job(engine: Engine, job_id: str, channel: str, why: str, now: float) -> None:
-    """From now on the job's card and what is still owed go to `channel`, as new messages there."""
+    """Moves the job's card and unsent posts to `channel`, as new messages."""
     with writing(engine) as connection:
         job = locked_job(connection, job_id)
         set_columns(connection, job, now, channel=channel, **NO_CARD)
@@ -272,7 +272,7 @@ def set_card_channel(engine: Engine, job_id: str, channel: str | None) -> None:
 
 
 def set_post_channel(engine: Engine, post_id: int, channel: str) -> None:
-    """The owed message goes to `channel`."""
+    """Redirects the message to `channel`."""
     with writing(engine) as connection:
         connection.execute(update(tables.posts).where(tables.posts.c.id == post_id).values(channel=channel))
 
@@ -287,20 +287,20 @@ def stale_cards(engine: Engine) -> list[StaleCard]:
 
 
 def forget_card(engine: Engine, job_id: str) -> None:
-    """The card was deleted in Slack: the job has none, until a new one is posted."""
+    """Records that the card was deleted in Slack: the job has none until a new one is posted."""
     with writing(engine) as connection:
         mine = tables.jobs.c.id == job_id
         connection.execute(update(tables.jobs).where(mine).values(card_ts=None, card_version=0))
 
 
-def doubt_card(engine: Engine, job_id: str) -> None:
-    """The card may show an older state than it was recorded with: it is shown anew, where it stands."""
+def mark_card_stale(engine: Engine, job_id: str) -> None:
+    """Marks the card as out of date, so that it is updated in place."""
     with writing(engine) as connection:
         connection.execute(update(tables.jobs).where(tables.jobs.c.id == job_id).values(card_version=0))
 
 
 def record_card(engine: Engine, job_id: str, ts: str, version: int) -> None:
-    """The card `ts` now shows the job as of `version`; an older report than the last one changes nothing."""
+    """Records that the card `ts` shows the job as of `version`; ignores an older version."""
     mine = (tables.jobs.c.id == job_id) & (tables.jobs.c.card_version <= version)
     with writing(engine) as connection:
         connection.execute(update(tables.jobs).where(mine).values(card_ts=ts, card_version=version))

@@ -1,7 +1,7 @@
-"""Pulls of tickets: which dataset comes from where, how often, and who is at it now. Holds no token.
+"""Scheduled pulls of tickets: source, interval and lease of each dataset. Holds no token.
 
-One row a dataset. A pull is done by whoever holds its lease: taken by compare-and-set, renewed at each step, free again when
-it ends or lapses, so two bots never pull the same at once and one that was killed holds nobody up for long.
+One row per dataset. The holder of the lease runs the pull: it takes the lease by compare-and-set, renews it at each step, and
+releases it at the end. So two bots never pull the same dataset at once, and a killed bot blocks others only until it expires.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqlalchemy import Engine, RowMapping, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from worker.ledger.database import reading, writing
-from worker.ledger.duty import owe
+from worker.ledger.duty import enqueue_message
 from worker.ledger.tables import pulls
 
 LEASE_S = 180.0
@@ -24,7 +24,8 @@ LEASE_S = 180.0
 class Pull:
     """One dataset's pull: `query` and `scopes` as plain values, `every_s` 0 for once; `next_at` None where none is due.
 
-    `last_trouble` is the trouble that people were told last, so that they are told once, `version` the last one that they were told of; `lease_by` is who is at it until `lease_until`.
+    `last_trouble` and `version` are the last problem and dataset version that were announced, so that each is announced once;
+    `lease_by` holds the lease until `lease_until`.
     """
 
     dataset: str
@@ -48,7 +49,7 @@ class Pull:
 
 
 def set_pull(engine: Engine, pull: Pull) -> None:
-    """Enters a dataset's pull, or changes what is asked; a lease that somebody holds stays."""
+    """Stores a dataset's pull or changes its settings; keeps a held lease."""
     values = {one.name: getattr(pull, one.name) for one in fields(Pull)}
     values |= {"query": dict(pull.query), "scopes": list(pull.scopes)}
     fresh = {name: value for name, value in values.items() if name not in ("lease_by", "lease_until")}
@@ -77,7 +78,7 @@ def all_pulls(engine: Engine) -> list[Pull]:
 
 
 def due_pulls(engine: Engine, now: float) -> list[Pull]:
-    """The pulls that are due and that nobody is at, the longest due first."""
+    """Due pulls without a lease holder, longest due first."""
     due = pulls.c.next_at.is_not(None) & (pulls.c.next_at <= now) & (pulls.c.lease_until <= now)
     with reading(engine) as connection:
         query = select(pulls).where(due).order_by(pulls.c.next_at)
@@ -85,14 +86,14 @@ def due_pulls(engine: Engine, now: float) -> list[Pull]:
 
 
 def ask_now(engine: Engine, dataset: str, now: float) -> bool:
-    """Makes a pull due at once, by a person's word; False where there is none."""
+    """Makes a pull due now, as a person asked; False where there is none."""
     mine = pulls.c.dataset == dataset
     with writing(engine) as connection:
         return bool(connection.execute(update(pulls).where(mine).values(next_at=now, is_asked=True)).rowcount)
 
 
 def stop_pull(engine: Engine, dataset: str) -> bool:
-    """Ends a dataset's pulls; whoever is at it ends at the next step. False where there is none."""
+    """Deletes a dataset's pull; a running one stops at its next step. False where there is none."""
     with writing(engine) as connection:
         return bool(connection.execute(delete(pulls).where(pulls.c.dataset == dataset)).rowcount)
 
@@ -104,13 +105,13 @@ def take_lease(engine: Engine, dataset: str, holder: str, now: float) -> bool:
 
 
 def take_due(engine: Engine, pull: Pull, holder: str, now: float) -> bool:
-    """Takes the lease of a pull that is still as due as the caller saw it; False: another bot was faster."""
+    """Takes the lease of a pull if its due time is unchanged; False: another bot was faster."""
     free = (pulls.c.dataset == pull.dataset) & (pulls.c.lease_until <= now)
     return _lease(engine, free & (pulls.c.next_at == pull.next_at), holder, now)
 
 
 def renew_lease(engine: Engine, dataset: str, holder: str, now: float) -> bool:
-    """Holds the lease for longer; False where it was lost, or the pull was ended."""
+    """Renews the lease; False where it was lost or the pull was deleted."""
     return _lease(engine, (pulls.c.dataset == dataset) & (pulls.c.lease_by == holder), holder, now)
 
 
@@ -128,9 +129,9 @@ def end_pull(
     message: Mapping[str, Any] | None = None,
     due_at: float | None = None,
 ) -> bool:
-    """Writes how it ended, lets go of the lease and owes the message, all in one; False where the lease was lost.
+    """Stores the outcome, releases the lease and enqueues the message in one transaction; False where the lease was lost.
 
-    `due_at`: when it was due. Where somebody has asked for another time since, that stands.
+    `due_at` is the due time that the pull began with; a new due time set since then is kept.
     """
     mine = (pulls.c.dataset == dataset) & (pulls.c.lease_by == holder)
     end = {**values, "lease_by": "", "lease_until": 0.0}
@@ -141,7 +142,7 @@ def end_pull(
         if connection.execute(update(pulls).where(mine).values(end)).rowcount != 1:
             return False
         if message is not None:
-            owe(connection, str(message["channel"]), "", message, float(message["since"]))
+            enqueue_message(connection, str(message["channel"]), "", message, float(message["since"]))
     return True
 
 

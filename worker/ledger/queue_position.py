@@ -1,4 +1,4 @@
-"""Each waiting job's place in line and when it will about start, written into its progress for the card."""
+"""Writes each queued job's position and expected wait into its progress, for the card."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from worker.ledger.database import reading, writing
 from worker.ledger.transitions import locked_job, set_columns
 
 EXACT = 10
-"""Places up to here are told exactly; behind them in tens, or each start would change hundreds of cards."""
+"""Positions up to here are exact, later ones in tens; else each start would change hundreds of cards."""
 REMEMBERED = 20
 
 
 @dataclass(frozen=True)
 class JobInLine:
-    """What the forecast of waits reads of a job that waits or runs."""
+    """The fields of a queued or running job that the wait estimate uses."""
 
     id: str
     kind: str
@@ -33,7 +33,7 @@ class JobInLine:
 
 
 def update_queue_positions(engine: Engine, now: float) -> int:
-    """Writes place and expected wait of each queued job where what is told changed; how many did."""
+    """Updates position and expected wait of each queued job where the shown values changed; returns how many."""
     with reading(engine) as connection:
         line = sorted(_jobs(connection, [State.QUEUED]), key=lambda job: not kind_of(job.kind).at_front)
         active = _jobs(connection, ACTIVE_STATES)
@@ -55,7 +55,7 @@ def update_queue_positions(engine: Engine, now: float) -> int:
 
 
 def round_position(number: int) -> int:
-    """The place that is told: exact in front, the next ten behind."""
+    """The shown position: exact up to EXACT, then rounded up to tens."""
     return number if number <= EXACT else -(-number // 10) * 10
 
 
@@ -64,8 +64,8 @@ def estimate_waits(
 ) -> list[float | None]:
     """Seconds until each waiting job starts, in order, on as many workers as are busy now.
 
-    `remaining` is what each busy worker still has to do, `durations` what each waiting job usually takes. None from
-    where on something is not known: no wait is told that leaves out a job in front.
+    `remaining` is the time left of each busy worker, `durations` the usual time of each queued job. Each wait after an
+    unknown one is None, as it would leave out a job in front.
     """
     if not remaining or None in remaining:
         return [None] * len(durations)
@@ -83,7 +83,7 @@ def estimate_waits(
 
 
 def round_wait(seconds: float | None) -> int | None:
-    """The wait as it is told: whole minutes under ten, else tens, so that cards seldom change for it."""
+    """The shown wait: whole minutes under ten, else tens, so that cards seldom change."""
     if seconds is None:
         return None
     minutes = max(1, round(seconds / 60))
@@ -91,7 +91,7 @@ def round_wait(seconds: float | None) -> int | None:
 
 
 def remaining_s(job: JobInLine, usual: Mapping[str, float], now: float) -> float | None:
-    """What a running job still needs to its end: by its own progress, else what jobs of its kind usually take."""
+    """Seconds left of a running job: by its progress, else by the median of its kind."""
     left_s = job_progress(job.progress, kind_of(job.kind).phases, now).left_s
     if left_s is not None:
         return left_s

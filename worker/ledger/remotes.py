@@ -1,4 +1,4 @@
-"""Submissions to platforms in the ledger: each is written before its create, and only its newest version changes."""
+"""Submissions to platforms in the ledger: each is stored before its create, and changed by compare-and-set on its version."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from worker.jobs.records import HistoryLine, Job, Order, job_of
 from worker.jobs.remotes import Outcome, Remote, RemoteState, path_of, path_to_end, remote_of
 from worker.jobs.states import END_STATES, State, Trigger
 from worker.ledger import tables
-from worker.ledger.apply_events import follow, keep_plots
+from worker.ledger.apply_events import apply_decision, keep_plots
 from worker.ledger.database import reading, writing
 from worker.ledger.transitions import StaleVersion, locked_job, move, record, set_columns
 
 CONTROLLER = "desk"
 """Who made the change, as the ledger's history has it; a stored value, so it keeps its first name."""
-TOLD = ("phase", "step", "note")
-"""What a container may tell; how it ended is read from its last word and its manifest."""
+SHOWN_EVENTS = ("phase", "step", "note")
+"""Event kinds of a container that are shown; its end is read from its final event and its manifest."""
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What a submission is made of beside its job: the start of its tag, its limit and its price."""
+    """A submission's own terms: the prefix of its tag, its time limit and its price."""
 
     prefix: str
     limit_s: float
@@ -62,9 +62,9 @@ def open_tags(engine: Engine) -> dict[str, str]:
 
 
 def write_intent(engine: Engine, order: Order, terms: Terms, now: float) -> Remote | None:
-    """The submission for a job whose turn it is, written before anything leaves; None where it is not wanted any more.
+    """Stores the submission of a job before anything is sent; None where the job is no longer wanted.
 
-    An attempt adopts the submission that the job still has open: then nothing is submitted twice.
+    An attempt reuses the job's open submission, so nothing is submitted twice.
     """
     table = tables.remotes
     with writing(engine) as connection:
@@ -107,7 +107,7 @@ def change(engine: Engine, remote: Remote, **columns: Any) -> Remote:
 def note_event(
     engine: Engine, remote: Remote, event: str, now: float, why: str = "", **columns: Any
 ) -> Remote:
-    """*accepted*, *unanswered*, *intent* (again) or *seen*: into the submission, the job's state and its history."""
+    """Records *accepted*, *unanswered*, *intent* (again) or *seen* in the submission, the job's state and its history."""
     with writing(engine) as connection:
         remote = _change(connection, remote, **columns)
         job = locked_job(connection, remote.job_id)
@@ -119,7 +119,7 @@ def note_event(
 
 
 def note_status(engine: Engine, remote: Remote, status: RemoteStatus, note: str, now: float) -> Remote:
-    """What a look showed: the job's progress and its money; dollars never fall. Nothing is written where nothing changed."""
+    """Stores a status: the job's progress and cost. Cost never falls; an unchanged status writes nothing."""
     usd = max(remote.usd, (status.ran_s or 0.0) / 3600 * remote.usd_per_hour)
     columns = {
         "cursor": max(remote.cursor, status.cursor),
@@ -136,10 +136,10 @@ def note_status(engine: Engine, remote: Remote, status: RemoteStatus, note: str,
         job = locked_job(connection, remote.job_id)
         job = _along(connection, job, path_of("seen", job.state), now, "")
         for event in status.events:
-            if str(event.get("kind")) in TOLD and job.state is State.RUNNING:
+            if str(event.get("kind")) in SHOWN_EVENTS and job.state is State.RUNNING:
                 facts = read_facts({name: value for name, value in event.items() if name != "kind"})
                 what = decide_on_event(job.state, str(event["kind"]), facts, job.losses, now)
-                job = follow(connection, job, Decision(progress=what.progress), now, CONTROLLER)
+                job = apply_decision(connection, job, Decision(progress=what.progress), now, CONTROLLER)
         values: dict[str, Any] = {"spent_usd": job.spent_usd + usd} if usd else {}
         if job.progress.get("platform_note", "") != note:
             values["progress"] = {**job.progress, "platform_note": note}
@@ -149,7 +149,7 @@ def note_status(engine: Engine, remote: Remote, status: RemoteStatus, note: str,
 
 
 def note_state(engine: Engine, remote: Remote, note: str, now: float) -> None:
-    """The note on the card of the submission's job; nothing is written where it stands there already."""
+    """Stores the note for the card of the submission's job; an unchanged note writes nothing."""
     with writing(engine) as connection:
         job = locked_job(connection, remote.job_id)
         if job.progress.get("platform_note", "") != note and job.state not in END_STATES:
@@ -159,7 +159,7 @@ def note_state(engine: Engine, remote: Remote, note: str, now: float) -> None:
 def decide_outcome(
     engine: Engine, remote: Remote, outcome: Outcome, why: str, now: float, **columns: Any
 ) -> Remote:
-    """How the submission ended; from here on it is cleared away. A result that came back brings its report along."""
+    """Records how the submission ended and starts its clean-up."""
     with writing(engine) as connection:
         values = {"state": RemoteState.CLEARING, "outcome": outcome, "why": why, **columns}
         remote = _change(connection, remote, **values)
@@ -174,7 +174,7 @@ def decide_outcome(
 def keep_result(
     engine: Engine, remote: Remote, report: Mapping[str, Any], plots: Mapping[str, str]
 ) -> Remote:
-    """The report that came back and its pictures, kept until the submission is closed."""
+    """Stores the fetched report and its plots until the submission is closed."""
     with writing(engine) as connection:
         keep_plots(connection, remote.job_id, plots)
         return _change(connection, remote, report=dict(report))
@@ -183,9 +183,9 @@ def keep_result(
 def close(
     engine: Engine, remote: Remote, notes: list[str], now: float, most_losses: int = 1, **columns: Any
 ) -> Remote:
-    """The submission is closed, and its job ends, or goes back in line where fewer than `most_losses` were lost.
+    """Closes the submission; its job ends, or is queued again while fewer than `most_losses` submissions were lost.
 
-    `notes` say what could not be ended or erased: they stand in the report, or beside the reason.
+    `notes` name what could not be ended or erased; the report or the reason shows them.
     """
     usd_before = remote.usd
     with writing(engine) as connection:
@@ -206,7 +206,7 @@ def close(
             what = Decision((Trigger.RETRY,), why, losses=again.losses, not_before=now + again.delay_s)
         else:
             what = _ending(job, outcome, why, bool(notes), report)
-        follow(connection, job, what, now, CONTROLLER)
+        apply_decision(connection, job, what, now, CONTROLLER)
         return remote
 
 
@@ -220,7 +220,7 @@ def attempt_after(job: Job, remote: Remote, most_losses: int) -> TryAgain | None
 
 
 def unerased_remotes(engine: Engine, platform: str) -> list[Remote]:
-    """Closed submissions whose checkpoints were kept for a next one, of jobs that have ended since."""
+    """Closed submissions of ended jobs whose checkpoints are still stored."""
     table, jobs = tables.remotes, tables.jobs
     query = (
         select(table)

@@ -1,6 +1,6 @@
-"""What people wrote is not kept for ever: after the set time the ledger keeps that a job was, not what it read.
+"""Removes what people wrote after the retention time; keeps the records of jobs.
 
-Forgotten: the memory of threads, the words of tickets on duty, pictures, the ticket texts in reports and tries, the words of posted messages.
+Removed: thread states, texts of duty tickets, plots, ticket texts in reports and tries, texts of posted messages.
 Kept: the job's row, its figures and its history (who, when, why), which are the audit log. Does not cover
 datasets (`DatasetStore.forget`), models and what lies beside them, Slack's own messages, and backups.
 """

@@ -1,4 +1,4 @@
-"""Small things the bot must remember across restarts: deliveries it has seen, threads it talks in."""
+"""State that must survive a restart of the bot: handled deliveries and threads."""
 
 from __future__ import annotations
 

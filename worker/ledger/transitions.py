@@ -1,6 +1,6 @@
-"""The one way a job changes state: compare-and-set on `version`, an audit row, and what it owes to others.
+"""The only code that changes a job's state: compare-and-set on `version`, an audit row, and posts and orders.
 
-Everything here runs inside a transaction of the caller; either all of it happens or nothing.
+Everything here runs inside the caller's transaction, so it is atomic.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from worker.jobs.records import HistoryLine, Job, attempt_of, job_of
 from worker.jobs.states import ACTIVE_STATES, END_STATES, State, Trigger, next_state
 from worker.ledger import tables
 from worker.ledger.database import after_commit
-from worker.ledger.notifications import ENDS, report_home
+from worker.ledger.notifications import ENDS, report_recipient
 from worker.logs import log_event
 
 log = logging.getLogger("trainwise.jobs")
@@ -29,11 +29,11 @@ END_VERBS = {"finished": "finish", "failed": "fail"}
 
 
 class StaleVersion(WorkerError):
-    """Someone else changed the job in between; the caller reads it again and decides anew."""
+    """The row has changed since it was read; the caller reads it again and decides again."""
 
 
 def locked_job(connection: Connection, job_id: str) -> Job:
-    """The job, its row held against other writers until the transaction ends."""
+    """The job, its row locked until the transaction ends."""
     query = select(tables.jobs).where(tables.jobs.c.id == job_id).with_for_update()
     row = connection.execute(query).mappings().first()
     if row is None:
@@ -61,7 +61,7 @@ def move(
     data: Mapping[str, Any] | None = None,
     **columns: Any,
 ) -> Job:
-    """The job one transition further, with its audit row; entering an end state also writes its report post.
+    """Moves the job by one transition and writes its audit row; an end state also enqueues its report.
 
     Raises IllegalTransition when the table has no such edge; then nothing is changed.
     """
@@ -78,11 +78,11 @@ def move(
     facts = dict(data or {})
     record(connection, HistoryLine(job.id, now, who, trigger, why, before, after, job.attempt, data=facts))
     if after not in ACTIVE_STATES:
-        retire(connection, job, now, after)
-    if before is State.AWAITING_APPROVAL:  # every message that asked says from now on how it ended
-        owe_post(connection, job, now, "approval_end", "approval_end", {})
+        fence_attempts(connection, job, now, after)
+    if before is State.AWAITING_APPROVAL:  # update every approval message with the outcome
+        enqueue_post(connection, job, now, "approval_end", "approval_end", {})
     if after in END_STATES:
-        _owe_report(connection, job, now, after, why)
+        _enqueue_report(connection, job, now, after, why)
     after_commit(connection, partial(_log_move, job, before, trigger, who))
     return job
 
@@ -104,23 +104,23 @@ def _log_move(job: Job, before: State, trigger: Trigger, who: str) -> None:
     )
 
 
-def _owe_report(connection: Connection, job: Job, now: float, end: State, why: str) -> None:
-    """The one final report: to the job's channel, or to its launcher where the channel does not want it."""
+def _enqueue_report(connection: Connection, job: Job, now: float, end: State, why: str) -> None:
+    """Enqueues the one final report, for the job's channel or for its launcher where the channel switched reports off."""
     body: dict[str, str] = {"state": end, "why": why}
-    if (person := report_home(connection, job, end)) is not None:
+    if (person := report_recipient(connection, job, end)) is not None:
         body["moved"] = f"the channel where it was launched is not told of jobs that {END_VERBS[ENDS[end]]}"
         job = replace(job, channel=person, thread_ts=None)
-    owe_post(connection, job, now, "final_report", end, body)
+    enqueue_post(connection, job, now, "final_report", end, body)
 
 
 def record(connection: Connection, line: HistoryLine) -> None:
-    """One more line of the job's history; lines are never changed or removed."""
+    """Appends a line to the job's history; lines are never changed or removed."""
     connection.execute(insert(tables.events).values(vars(line)))
 
 
 def new_attempt(connection: Connection, job: Job, now: float, due_at: float) -> Job:
-    """The job with one more attempt (new fence), the older ones fenced off, and its enqueue owed."""
-    retire(connection, job, now, State.LOST)
+    """Adds an attempt with a new fence, fences the older ones, and enqueues its order."""
+    fence_attempts(connection, job, now, State.LOST)
     number = job.attempt + 1
     attempt = {
         "job_id": job.id,
@@ -131,33 +131,33 @@ def new_attempt(connection: Connection, job: Job, now: float, due_at: float) -> 
     }
     connection.execute(insert(tables.attempts).values(attempt))
     job = set_columns(connection, job, now, attempt=number)
-    owe_order(connection, "enqueue", job.id, number, now, due_at)
+    enqueue_order(connection, "enqueue", job.id, number, now, due_at)
     return job
 
 
-def retire(connection: Connection, job: Job, now: float, outcome: State) -> None:
-    """Fences off every live attempt of the job; one that may still run is told to stop."""
+def fence_attempts(connection: Connection, job: Job, now: float, outcome: State) -> None:
+    """Fences every live attempt of the job, and enqueues a stop for one that may still run."""
     mine = (tables.attempts.c.job_id == job.id) & tables.attempts.c.live
     for attempt in map(attempt_of, connection.execute(select(tables.attempts).where(mine)).mappings().all()):
         same = (tables.attempts.c.job_id == job.id) & (tables.attempts.c.attempt == attempt.attempt)
         values = {"live": False, "ended_at": now, "outcome": outcome}
         connection.execute(update(tables.attempts).where(same).values(values))
         if outcome is not State.SUCCEEDED:
-            owe_order(connection, "stop", job.id, attempt.attempt, now, now, "lost")
+            enqueue_order(connection, "stop", job.id, attempt.attempt, now, now, "lost")
 
 
-def owe_order(
+def enqueue_order(
     connection: Connection, what: str, job_id: str, attempt: int, now: float, due_at: float, reason: str = ""
 ) -> None:
-    """One message owed to the queue; owing the same twice is owing it once."""
+    """Enqueues one order; idempotent."""
     values = {"what": what, "job_id": job_id, "attempt": attempt, "reason": reason}
     _insert_once(connection, tables.outbox, {**values, "created_at": now, "due_at": due_at})
 
 
-def owe_post(
+def enqueue_post(
     connection: Connection, job: Job, now: float, kind: str, about: str, body: Mapping[str, Any]
 ) -> None:
-    """One message owed to the job's channel, at most once for each job and `about`."""
+    """Enqueues one message for the job's channel, at most once for each job and `about`."""
     values = {
         "job_id": job.id,
         "dedupe_key": f"{job.id}:{about}",

@@ -1,6 +1,6 @@
-"""What can be taken back for a day, and who owns what people have put in: both asked for by buttons, so kept here.
+"""Changes that can be undone for a day, and the owners of what people added.
 
-A button carries only an id; what it undoes stands in the ledger, and is undone once.
+A button carries only an id; the ledger holds the change and allows one undo.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ KEEP_S = 24 * 3600.0
 
 @dataclass(frozen=True)
 class Undo:
-    """One change that can be taken back: `kind` says what, `body` what was there before."""
+    """One change that can be undone: `kind` names it, `body` holds the values before it."""
 
     id: str
     kind: str
@@ -29,8 +29,8 @@ class Undo:
     by: str
 
 
-def keep_undo(engine: Engine, kind: str, body: Mapping[str, Any], by: str, now: float) -> str:
-    """Remembers how to take a change back for a day; the id for its button."""
+def save_undo(engine: Engine, kind: str, body: Mapping[str, Any], by: str, now: float) -> str:
+    """Stores how to undo a change for a day; returns the id for its button."""
     undo_id = secrets.token_hex(6)
     with writing(engine) as connection:
         connection.execute(delete(undos).where(undos.c.at < now - 7 * KEEP_S))
@@ -39,7 +39,7 @@ def keep_undo(engine: Engine, kind: str, body: Mapping[str, Any], by: str, now: 
 
 
 def find_undo(engine: Engine, undo_id: str, kind: str, now: float) -> Undo:
-    """The change of this id; WorkerError when it is unknown, older than a day or taken back already."""
+    """The change with this id; WorkerError when it is unknown, older than a day or already undone."""
     with reading(engine) as connection:
         row = connection.execute(select(undos).where(undos.c.id == undo_id[:16])).mappings().first()
     if row is None or row["kind"] != kind or row["done_at"] or now - row["at"] > KEEP_S:
@@ -47,15 +47,15 @@ def find_undo(engine: Engine, undo_id: str, kind: str, now: float) -> Undo:
     return Undo(row["id"], row["kind"], row["body"], row["by"])
 
 
-def spend_undo(engine: Engine, undo_id: str, now: float) -> bool:
-    """True for the one caller that may take it back."""
+def use_undo(engine: Engine, undo_id: str, now: float) -> bool:
+    """Marks the undo as used; True for the first caller only."""
     mine = (undos.c.id == undo_id) & undos.c.done_at.is_(None)
     with writing(engine) as connection:
         return connection.execute(update(undos).where(mine).values(done_at=now)).rowcount == 1
 
 
 def set_owner(engine: Engine, kind: str, key: str, person: str, now: float) -> None:
-    """Notes who put it in; whoever was first stays the owner."""
+    """Stores the owner; the first one stays."""
     if owner(engine, kind, key):
         return
     with writing(engine) as connection:
@@ -63,14 +63,14 @@ def set_owner(engine: Engine, kind: str, key: str, person: str, now: float) -> N
 
 
 def owner(engine: Engine, kind: str, key: str) -> str:
-    """Who put it in; empty where nobody was noted."""
+    """The owner; empty where none is stored."""
     mine = (owners.c.kind == kind) & (owners.c.key == key[:80])
     with reading(engine) as connection:
         return str(connection.execute(select(owners.c.person).where(mine)).scalar_one_or_none() or "")
 
 
 def drop_owner(engine: Engine, kind: str, key: str) -> None:
-    """It is gone, so nobody owns it."""
+    """Removes the owner of something that was deleted."""
     mine = (owners.c.kind == kind) & (owners.c.key == key[:80])
     with writing(engine) as connection:
         connection.execute(delete(owners).where(mine))

@@ -1,4 +1,4 @@
-"""Once a week each channel is told what its jobs came to; a channel can switch that off."""
+"""The weekly digest of a channel's jobs; a channel can switch it off."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from worker.jobs.records import Job, job_of
 from worker.jobs.states import END_STATES
 from worker.ledger import tables
 from worker.ledger.database import reading, writing
-from worker.ledger.transitions import owe_post
+from worker.ledger.transitions import enqueue_post
 
 HOUR = 8
 SHOWN = 5
 
 
-def owe_digests(engine: Engine, now: float) -> int:
-    """On Mondays from 8:00 UTC: one message for each channel whose jobs ended last week; how many were due.
+def enqueue_digests(engine: Engine, now: float) -> int:
+    """On Mondays from 8:00 UTC enqueues one message per channel whose jobs ended last week; returns how many were due.
 
-    Asked any number of times, each channel gets one per week (the dedupe key is the week).
+    Idempotent: each channel gets one per week (the dedupe key is the week).
     """
     moment = datetime.fromtimestamp(now, UTC)
     if moment.weekday() != 0 or moment.hour < HOUR:
@@ -37,12 +37,12 @@ def owe_digests(engine: Engine, now: float) -> int:
         with writing(engine) as connection:
             last = replace(jobs[-1], thread_ts=None)
             about = f"digest:{channel}:{year}-W{week:02d}"
-            owe_post(connection, last, now, "digest", about, summary(jobs))
+            enqueue_post(connection, last, now, "digest", about, summary(jobs))
     return len(due)
 
 
 def summary(jobs: list[Job]) -> dict[str, Any]:
-    """What the message tells: counts by end, dollars, and the last few jobs with their headline or error."""
+    """The digest: counts by end state, dollars, and the last few jobs with their headline or error."""
     counts = Counter(str(job.state) for job in jobs)
     lines = [
         {"id": job.id, "state": str(job.state), "dataset": job.dataset, "said": _sentence(job)}

@@ -1,1 +1,1 @@
-"""The training machine: takes one order at a time and never loses how it ended."""
+"""The training machine: runs one order at a time and never loses its outcome."""

@@ -1,4 +1,4 @@
-"""The one thing a worker does: run an attempt of a known kind in its own folder and say how it ended."""
+"""Runs one attempt of a job kind in its own folder and reports its outcome."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ PLOTS_LIMIT_BYTES = 512 * 1024
 log = logging.getLogger("trainwise.worker")
 
 
-class RunBroke(WorkerError):
-    """A run that ended without a result of its own doing and may be tried again."""
+class RunCrash(WorkerError):
+    """The run ended without a result through no fault of its own; it may be tried again."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a kind's function gets: recipe, its own folder, where datasets are, and the two callables.
+    """The input of a kind's `run`: recipe, its own folder, the datasets' URL, and the two callables.
 
     `llm` is the language model of this machine, for kinds that use one, `find_endpoint` where a hosted model answers.
     `choosing`: the rows came without those to hold out, and the last so many choose; None: they are all there.
@@ -57,7 +57,7 @@ def run_attempt(run: Run, work: Work) -> tuple[str, dict[str, Any]]:
     began = time.monotonic()
     try:
         report = run(work)
-        if work.should_stop() == "lost":  # another attempt has taken over; this result would not count
+        if work.should_stop() == "lost":  # another attempt has started; this result would not count
             raise Stopped("lost")
         work.emit({"kind": "finalizing"})
         end = "finished"
@@ -66,26 +66,26 @@ def run_attempt(run: Run, work: Work) -> tuple[str, dict[str, Any]]:
         end, data = "stopped", {"reason": e.reason}
     except FinetuneError as e:
         end, data = "failed", {"error": scrub(str(e)), "retryable": e.retryable}
-    except RunBroke as e:
+    except RunCrash as e:
         end, data = "failed", {"error": scrub(str(e)), "retryable": True}
     except Exception as e:
-        end, data = "failed", explain(e)
+        end, data = "failed", describe_error(e)
     hours = (time.monotonic() - began) / 3600
     usd = hours * work.price_per_hour + api_usd(data.get("report"))
     return end, {**data, "seconds": round(hours * 3600, 3), "usd": round(usd, 6)}
 
 
 def api_usd(report: Any) -> float:
-    """What a report says a language model's answers came to."""
+    """The dollars for a language model's answers in a report."""
     cost = report.get("cost") if isinstance(report, dict) else None
     usd = cost.get("api_usd") if isinstance(cost, dict) else None
     return float(usd) if isinstance(usd, int | float) else 0.0
 
 
 def prepare_folder(artifacts: Path, envelope: Envelope) -> Path:
-    """This attempt's own folder, begun as a copy of the newest earlier attempt's (its checkpoints).
+    """Creates this attempt's folder as a copy of the newest earlier attempt's (its checkpoints).
 
-    Attempts never share a folder: one that was given up but still breathes cannot spoil its successor's.
+    Attempts never share a folder, so one that was given up but still runs cannot damage its successor's.
     """
     home = artifacts / envelope.root
     folder = home / envelope.rq_id
@@ -104,7 +104,7 @@ def prepare_folder(artifacts: Path, envelope: Envelope) -> Path:
 
 
 def drop_earlier(folder: Path) -> None:
-    """Removes the earlier attempts' folders once this one holds everything."""
+    """Removes the folders of earlier attempts."""
     for path in folder.parent.iterdir():
         if path != folder and path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -137,8 +137,8 @@ def within_budget(
     return stop_reason
 
 
-def explain(error: Exception) -> dict[str, Any]:
-    """An error of no known kind as a sentence, with whether another try may work; its traceback goes to the log."""
+def describe_error(error: Exception) -> dict[str, Any]:
+    """An unknown error as a sentence, and whether another try may work; logs its traceback."""
     mark = secrets.token_hex(3)
     log.exception("run failed (%s)", mark)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -1,4 +1,4 @@
-"""The worker's second thread: signs of life, the stop flag, the spool's way to Redis. Never waits long."""
+"""The worker's second thread: renews leases, checks the stop flag, ships the spool to Redis. Never blocks for long."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = logging.getLogger("trainwise.worker")
 
 
 class Heartbeat:
-    """Keeps leases, flag and spool going while the worker's main thread waits for work or for its job process."""
+    """Handles leases, stop flag and spool while the worker's main thread waits."""
 
     def __init__(
         self, connection: redis.Redis, shippers: list[Shipper], describe: Callable[[], dict[str, Any]]
@@ -60,17 +60,17 @@ class Heartbeat:
             shipper.close()
 
     def hold(self, rq_id: str, run_id: str, flag: StopFlag) -> None:
-        """From now on this run shows life, and its flag is watched."""
+        """Starts to renew the run's lease and to check its stop flag."""
         self.stop_reason = None
         self._runs[rq_id] = run_id
         self._flag = flag
 
     def watch_process(self, pid: int) -> None:
-        """The held run works in this process and its descendants: their CPU time goes with its lease."""
+        """Sets the process whose CPU time, with its descendants', the lease reports."""
         self._job_pid = pid
 
     def release(self, rq_id: str) -> None:
-        """The run is over; its sign of life stays until the bot has all its events."""
+        """Ends the hold on the run; its lease stays until the bot has all its events."""
         self._flag, self._job_pid = None, None
         self._runs.pop(rq_id, None)
 
@@ -166,4 +166,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Health checks are not news."""
+        """Logs nothing: health checks are frequent."""

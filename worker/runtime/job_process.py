@@ -1,4 +1,4 @@
-"""The process that trains: forked by the worker, watched, told to stop, never alive without its worker."""
+"""The training process: forked by the worker, which watches and stops it; it ends with its worker."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ log = logging.getLogger("trainwise.worker")
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """What the worker hands to its job process; `run_id` names this run, `spool` takes its events."""
+    """The input of a job process; `run_id` names this run, `spool` is the folder for its events."""
 
     envelope: Envelope
     run_id: str
@@ -46,9 +46,9 @@ class ProcessSpec:
 
 
 class StopSignal:
-    """The reason to stop, set once by whoever sees it first.
+    """The reason to stop, set once by the thread that sees it first.
 
-    A process that slept through its own watch (stopped, swapped out, suspended) looks before it does more.
+    A process that was suspended looks for the flag before it goes on.
     """
 
     def __init__(self, look: Callable[[], str | None]) -> None:
@@ -75,7 +75,7 @@ class StopSignal:
 
 
 def run_job_process(spec: ProcessSpec, parent: int) -> int:
-    """Runs the attempt and leaves its outcome for the worker; the exit status. In the forked child only."""
+    """Runs the attempt, writes its outcome for the worker and returns the exit status. Only in the forked child."""
     die_with_parent(parent)
     envelope, options = spec.envelope, spec.options
     os.environ[MARK] = envelope.rq_id
@@ -114,7 +114,7 @@ def run_job_process(spec: ProcessSpec, parent: int) -> int:
 
 
 class _Emitter:
-    """Events into the spool; steps are thinned, and a full disk costs progress lines, not the run."""
+    """Writes events to the spool; thins out steps. A full disk loses progress lines, not the run."""
 
     def __init__(self, events: RunLog, envelope: Envelope) -> None:
         self._events, self._envelope = events, envelope
@@ -138,7 +138,7 @@ class _Emitter:
 
 
 def _watch(stop: StopSignal, parent: int) -> None:
-    """Looks for the stop flag twice a second, and for the parent: without it this process must not train."""
+    """Checks the stop flag twice a second, and the parent: without it this process must not train."""
     while os.getppid() == parent:
         stop.look()
         time.sleep(LOOK_S)

@@ -12,7 +12,7 @@ from finetune.errors import FinetuneError
 from finetune.hosted import Endpoint
 from finetune.llm_access import LlmAccess
 from worker.logs import scrub
-from worker.runtime.attempt import explain, plots_of
+from worker.runtime.attempt import describe_error, plots_of
 
 if TYPE_CHECKING:
     from finetune.data.ticket import Tickets
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """One order, one line: the report with its pictures, or the error with whether a later try may work."""
+    """Reads one order and prints one line: the report with its plots, or the error and whether a later try may work."""
     order = json.loads(sys.stdin.buffer.read())
     lines = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints goes to the log
@@ -40,8 +40,8 @@ def answer(order: dict[str, Any]) -> dict[str, Any]:
     except ModuleNotFoundError as error:
         fix = "pip install 'trainwise[train]' where the bot runs, then launch it again"
         return {"error": f"{error.name} is not installed here: {fix}.", "retryable": False}
-    except Exception as error:  # the edge of this process: the log has the traceback, the bot a sentence
-        return explain(error)
+    except Exception as error:  # the log gets the traceback, the bot a sentence
+        return describe_error(error)
 
 
 def measure(order: dict[str, Any]) -> dict[str, Any]:

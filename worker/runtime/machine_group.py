@@ -1,11 +1,11 @@
-"""One run over several machines of a Ray cluster: Ray Train forms the group, our ranks train in it, the ledger decides.
+"""One run over several machines of a Ray cluster: Ray Train starts the group, our ranks train, the ledger decides.
 
 The driver (`trainwise remote --machines 2x1gpu`) has Ray start one rank a GPU, or one a machine on CPUs. They
 share the run's folder, which every machine mounts. Ray repeats nothing: a lost machine ends the attempt, and the
 next one goes on from the last sealed checkpoint.
 
-Nobody outlives the others. The first rank shows its pulse, and without it the driver ends the attempt and the run shows
-no sign of life; the driver shows its own while it holds the run's claim, and without that each rank leaves.
+All end together. The first rank writes a heartbeat file; without it the driver ends the attempt and stops the run's sign
+of life. The driver writes its own while it holds the run's claim; without it each rank exits.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from finetune.platforms.machine_shape import Shape, parse_shape
 from finetune.progress import FINISH
 from worker.errors import WorkerError
 from worker.kinds.job_kind import JobKind
-from worker.runtime.attempt import RunBroke, Work
-from worker.runtime.multi_gpu import orders_of, outcome, pass_stop_on, trains_together
-from worker.runtime.rank import take_part
+from worker.runtime.attempt import RunCrash, Work
+from worker.runtime.multi_gpu import forward_stop, is_distributed, outcome, rank_orders
+from worker.runtime.rank import run_rank
 
 LOOK_S = 0.5
-PULSE_S = 2.0
+BEAT_EVERY_S = 2.0
 LEASE_S = 45.0
-"""A rank whose driver shows no pulse for so long leaves; the driver gives up a first rank likewise."""
+"""A rank exits after this time without the driver's heartbeat; the driver gives up a first rank likewise."""
 START_S = 900.0
-"""For machines to be there, their processes to start and import, and the first rank to show its pulse."""
+"""The time for machines to join, processes to start, and the first rank to write its heartbeat."""
 AFTERWARDS_S = 10.0
-"""After Ray has ended the group a first rank without a pulse for so long is gone too."""
+"""After Ray has ended the group, a first rank without a heartbeat for this long has ended too."""
 LEAVE_S = 30.0
 DRIVER, FIRST_RANK = "driver", "first-rank"
 log = logging.getLogger("trainwise.worker")
@@ -52,27 +52,27 @@ def shape_of(text: str) -> Shape:
     return shape
 
 
-class Pulse:
-    """A file that its writer changes every two seconds; a reader measures its silence on the reader's own clock."""
+class HeartbeatFile:
+    """A file that its writer changes every two seconds; the reader measures the silence on its own clock."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._path, self._clock = path, clock
         self._text, self._at = self._read(), clock()
 
     def show(self) -> None:
-        """One beat."""
+        """Writes one heartbeat."""
         with suppress(OSError):
             write_whole(self._path, str(time.time()))
 
     def silent_s(self) -> float:
-        """The seconds since it was last seen to change."""
+        """Seconds since the last seen change."""
         text = self._read()
         if text and text != self._text:
             self._text, self._at = text, self._clock()
         return self._clock() - self._at
 
     def has_begun(self) -> bool:
-        """Whether it has ever been there."""
+        """Whether the file has ever existed."""
         return bool(self._text)
 
     def _read(self) -> str:
@@ -90,7 +90,7 @@ class MachineGroup:
     folder: Path
     has_claim: Callable[[], bool]
     form: Callable[[Shape, Path], None] = lambda shape, place: form_group(shape, place)
-    _rank_pulse: Pulse | None = None
+    _rank_heartbeat: HeartbeatFile | None = None
     _errors: list[Exception] = field(default_factory=list)
 
     @property
@@ -99,7 +99,7 @@ class MachineGroup:
         return self.folder / "attempt"
 
     def take_over(self, earlier: list[Path]) -> None:
-        """Makes the attempt's folder of the newest earlier one (work folders, newest first), so that it goes on from there."""
+        """Moves the newest earlier attempt (work folders, newest first) into this attempt's folder, to resume from it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for work in earlier:
             if not self.attempt.exists():
@@ -108,32 +108,32 @@ class MachineGroup:
         (self.attempt / "checkpoints").mkdir(parents=True, exist_ok=True)
 
     def is_alive(self) -> bool:
-        """Whether the run may show life: no group is out, or its first rank shows its pulse, or it is just starting."""
-        pulse = self._rank_pulse
+        """Whether the run is alive: no group runs, or its first rank has a heartbeat, or it is still starting."""
+        pulse = self._rank_heartbeat
         if pulse is None:
             return True
         silent_s = pulse.silent_s()
         return silent_s < (LEASE_S if pulse.has_begun() else START_S)
 
     def _is_silent(self, seconds: float) -> bool:
-        """Whether the first rank shows no pulse, though Ray may have lost sight of ranks that train on."""
-        pulse = self._rank_pulse
+        """Whether the first rank has no heartbeat; Ray's own status may be wrong."""
+        pulse = self._rank_heartbeat
         return pulse is None or pulse.silent_s() > seconds or not pulse.has_begun()
 
     def over(self, kind: JobKind) -> JobKind:
-        """The kind over this group; methods that do not train together, and evaluation, stay in the driver."""
+        """The kind, run by this group; methods that are not distributed, and evaluation, run in the driver."""
 
         def run(work: Work) -> dict[str, Any]:
-            if not trains_together(work):
+            if not is_distributed(work):
                 return kind.run(work)
             place = self._write_orders(work, kind)
             trainer = threading.Thread(target=self._train, args=(place,), daemon=True)
-            self._rank_pulse = Pulse(place / FIRST_RANK)
+            self._rank_heartbeat = HeartbeatFile(place / FIRST_RANK)
             try:
                 trainer.start()
                 return self._watch(work, place, trainer)
             finally:
-                self._rank_pulse = None
+                self._rank_heartbeat = None
 
         return replace(kind, run=run)
 
@@ -141,7 +141,7 @@ class MachineGroup:
         place = self.folder / "group"
         place.mkdir()
         (place / "events").touch()
-        write_whole(place / "orders.json", json.dumps(orders_of(work, kind.run)))
+        write_whole(place / "orders.json", json.dumps(rank_orders(work, kind.run)))
         return place
 
     def _train(self, place: Path) -> None:
@@ -152,10 +152,10 @@ class MachineGroup:
             self._errors.append(error)
 
     def _watch(self, work: Work, place: Path, trainer: threading.Thread) -> dict[str, Any]:
-        """The report once the first rank has left it; Stopped, FinetuneError or RunBroke otherwise."""
-        own, read, last_reason, shown_at = Pulse(place / DRIVER), 0, None, float("-inf")
+        """Waits for the first rank's report; raises Stopped, FinetuneError or RunCrash instead."""
+        own, read, last_reason, shown_at = HeartbeatFile(place / DRIVER), 0, None, float("-inf")
         while True:
-            if time.monotonic() - shown_at >= PULSE_S:
+            if time.monotonic() - shown_at >= BEAT_EVERY_S:
                 shown_at = time.monotonic()
                 if not self.has_claim():
                     raise Stopped("lost")
@@ -168,7 +168,7 @@ class MachineGroup:
                 return outcome(json.loads((place / "end.json").read_text()))
             if is_over or not self.is_alive():
                 break
-            last_reason = pass_stop_on(work, place, last_reason)
+            last_reason = forward_stop(work, place, last_reason)
             time.sleep(LOOK_S)
         if last_reason not in (None, FINISH):
             raise Stopped((place / "stop").read_text())
@@ -178,7 +178,7 @@ class MachineGroup:
                 f"{error.name} is not installed on the head of the cluster: pip install 'trainwise[ray]' on every machine."
             )
         why = f" ({type(error).__name__})" if error else ""
-        raise RunBroke(
+        raise RunCrash(
             f"A machine of this run was lost, or {self.shape.machines} were not free{why}; "
             "training goes on from the last good checkpoint."
         )
@@ -205,7 +205,7 @@ def form_group(shape: Shape, place: Path) -> None:
 
 
 def _forward(work: Work, path: Path, read: int) -> int:
-    """Passes on each whole line of the first rank's events from byte `read` on; how far it came."""
+    """Forwards each complete line of the first rank's events from byte `read` on; returns the new offset."""
     with path.open("rb") as stream:
         stream.seek(read)
         data = stream.read()
@@ -219,23 +219,23 @@ def join_group(orders: dict[str, str]) -> None:
     """What Ray runs in each process of the group, once torch's process group stands."""
     from ray.train import get_context
 
-    join_as(int(get_context().get_world_rank()), Path(orders["place"]))
+    join_as_rank(int(get_context().get_world_rank()), Path(orders["place"]))
 
 
-def join_as(rank: int, place: Path) -> None:
-    """Takes this rank's part, with a pulse beside it."""
+def join_as_rank(rank: int, place: Path) -> None:
+    """Runs this rank, with a heartbeat thread."""
     over = threading.Event()
-    threading.Thread(target=_keep_pulse, args=(place, rank, over), daemon=True).start()
+    threading.Thread(target=_keep_heartbeat, args=(place, rank, over), daemon=True).start()
     try:
-        take_part(json.loads((place / "orders.json").read_text()), rank, place)
+        run_rank(json.loads((place / "orders.json").read_text()), rank, place)
     finally:
         over.set()
 
 
-def _keep_pulse(place: Path, rank: int, over: threading.Event) -> None:
-    """The first rank shows its pulse; every rank ends its process at once where the driver's is gone."""
-    driver, own = Pulse(place / DRIVER), Pulse(place / FIRST_RANK)
-    while not over.wait(PULSE_S):
+def _keep_heartbeat(place: Path, rank: int, over: threading.Event) -> None:
+    """Writes the first rank's heartbeat; ends the process at once when the driver's heartbeat is gone."""
+    driver, own = HeartbeatFile(place / DRIVER), HeartbeatFile(place / FIRST_RANK)
+    while not over.wait(BEAT_EVERY_S):
         if rank == 0:
             own.show()
         if driver.silent_s() > LEASE_S:

@@ -1,8 +1,8 @@
-"""One run in several processes of this machine, one for each GPU: torchrun, watched by the job process.
+"""One run in several processes of this machine, one per GPU, under torchrun; the job process watches them.
 
-Every process runs the same kind on the same orders (worker/runtime/rank.py). The first one reports, hears the stop and
-leaves the outcome; the others train along and leave when training is done. A process that dies ends the attempt
-for all of them, and the next attempt goes on from the last verified checkpoint. Does not cover more machines.
+Each process runs the same kind on the same orders (worker/runtime/rank.py). The first one reports, handles the stop flag
+and writes the outcome; the others only train. If a process dies, the attempt ends for all of them, and the next attempt
+resumes from the last verified checkpoint. Does not cover several machines.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from finetune.progress import FINISH
 from worker.errors import WorkerError
 from worker.kinds.job_kind import JobKind, Run
 from worker.runtime import processes
-from worker.runtime.attempt import RunBroke, Work
+from worker.runtime.attempt import RunCrash, Work
 
 LOOK_S = 0.05
 LEAVE_S = 1.0
@@ -43,7 +43,7 @@ def over_ranks(kind: JobKind, ranks: int, devices: str = "") -> JobKind:
     """
 
     def run(work: Work) -> dict[str, Any]:
-        if not trains_together(work):
+        if not is_distributed(work):
             return kind.run(work)
         with _place(work, kind.run, devices) as place:
             try:
@@ -54,15 +54,15 @@ def over_ranks(kind: JobKind, ranks: int, devices: str = "") -> JobKind:
     return replace(kind, run=run)
 
 
-def trains_together(work: Work) -> bool:
-    """Whether processes train it together: the method may, and there is something left to train."""
+def is_distributed(work: Work) -> bool:
+    """Whether several processes train it: the method supports that, and training is not finished."""
     method = METHODS.get(str(work.envelope.spec.get("method")))
     is_alone = method is not None and not method.distributed
     return not is_alone and not (work.folder / TRAINED).is_file()
 
 
-def orders_of(work: Work, run: Run, devices: str = "") -> dict[str, Any]:
-    """What each process reads (worker/runtime/rank.py), as JSON."""
+def rank_orders(work: Work, run: Run, devices: str = "") -> dict[str, Any]:
+    """The orders for each process (worker/runtime/rank.py), as JSON."""
     return {
         "run": [run.__module__, run.__qualname__],
         "envelope": asdict(work.envelope),
@@ -75,8 +75,8 @@ def orders_of(work: Work, run: Run, devices: str = "") -> dict[str, Any]:
     }
 
 
-def pass_stop_on(work: Work, place: Path, last_reason: str | None) -> str | None:
-    """Writes a reason to stop that has come since `last_reason` for the first rank; the last one now."""
+def forward_stop(work: Work, place: Path, last_reason: str | None) -> str | None:
+    """Forwards a new reason to stop to the first rank; returns the last reason."""
     if last_reason in (None, FINISH) and (reason := work.should_stop()) and reason != last_reason:
         write_whole(place / "stop", reason)
         return reason
@@ -92,7 +92,7 @@ def _place(work: Work, run: Run, devices: str) -> Iterator[Path]:
     place = Path(tempfile.mkdtemp(prefix=f"ranks-{work.envelope.rq_id}-"))
     (work.folder / "checkpoints").mkdir(exist_ok=True)
     os.mkfifo(place / "events", 0o600)
-    (place / "orders.json").write_text(json.dumps(orders_of(work, run, devices)))
+    (place / "orders.json").write_text(json.dumps(rank_orders(work, run, devices)))
     try:
         yield place
     finally:
@@ -124,7 +124,7 @@ def _default_signals() -> None:
 
 
 def _watch(work: Work, place: Path, torchrun: subprocess.Popen[bytes]) -> dict[str, Any]:
-    """The report, once the first rank has left it; Stopped, FinetuneError or RunBroke otherwise."""
+    """Waits for the first rank's report; raises Stopped, FinetuneError or RunCrash instead."""
     pipe, rest, last_reason = os.open(place / "events", os.O_RDWR | os.O_NONBLOCK), b"", None
     try:
         while True:
@@ -133,24 +133,27 @@ def _watch(work: Work, place: Path, torchrun: subprocess.Popen[bytes]) -> dict[s
             if (place / "end.json").is_file():
                 _forward(work, pipe, rest)
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    torchrun.wait(LEAVE_S)  # the others leave by themselves, or are ended after this
+                    torchrun.wait(LEAVE_S)  # the others exit by themselves, or are killed after this time
                 return outcome(json.loads((place / "end.json").read_text()))
             if over:
                 break
-            last_reason = pass_stop_on(work, place, last_reason)
+            last_reason = forward_stop(work, place, last_reason)
             time.sleep(LOOK_S)
     finally:
         os.close(pipe)
-    if last_reason not in (None, FINISH):  # it was told and left without a word: it has stopped all the same
+    if last_reason not in (
+        None,
+        FINISH,
+    ):  # it was asked to stop and ended without an outcome: that counts as stopped
         raise Stopped((place / "stop").read_text())
-    raise RunBroke(
+    raise RunCrash(
         "One of the training processes of this run died, so all of them were ended; "
         "training goes on from the last good checkpoint."
     )
 
 
 def _forward(work: Work, pipe: int, rest: bytes) -> bytes:
-    """Passes on each whole line of the first rank's events; what is left of the last one."""
+    """Forwards each complete line of the first rank's events; returns the incomplete rest."""
     while True:
         try:
             data = os.read(pipe, 1 << 16)
@@ -169,7 +172,7 @@ def outcome(end: dict[str, Any]) -> dict[str, Any]:
         return report
     if kind == "stopped":
         raise Stopped(data["reason"])
-    raise (RunBroke if data.get("retryable") else FinetuneError)(data["error"])
+    raise (RunCrash if data.get("retryable") else FinetuneError)(data["error"])
 
 
 MIB_PER_GIB = 1024
@@ -180,7 +183,7 @@ def free_memory_gib(smi: str = "nvidia-smi") -> dict[int, float]:
     return _query(smi, "memory.free")
 
 
-def least_memory_gib(devices: str, smi: str = "nvidia-smi") -> float:
+def smallest_memory_gib(devices: str, smi: str = "nvidia-smi") -> float:
     """The whole memory of the smallest of `devices` ("0,1"), which limits a model; 0.0 for the CPU ("")."""
     if not devices:
         return 0.0

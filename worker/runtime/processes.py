@@ -1,4 +1,4 @@
-"""Every process of one attempt: found by process group, by mark in the environment, by parent; then ended."""
+"""Finds every process of one attempt (by process group, environment mark and parent) and ends them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def die_with_parent(parent: int) -> None:
 
 
 def adopt_orphans() -> None:
-    """Makes this process the parent of its descendants' orphans, so that none can slip away (Linux)."""
+    """Makes this process the parent of its descendants' orphans, so that none is lost (Linux)."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -79,17 +79,17 @@ def cpu_seconds(pid: int) -> float:
 
 
 def reap() -> None:
-    """Takes leave of ended children that nobody waits for."""
+    """Reaps ended children."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
 
 
 def start_guard(rq_id: str, group: int) -> None:
-    """Leaves a small process behind that ends the attempt's other processes once this one is gone.
+    """Starts a small process that ends the attempt's other processes once this one has ended.
 
-    It covers what no handler can: this process, or its parent, killed with -9 while torchrun's ranks run in
-    sessions of their own. Call it before threads and heavy libraries are in use.
+    It covers SIGKILL of this process or its parent while torchrun's ranks run in their own sessions. Call it before
+    threads and heavy libraries are in use.
     """
     job_process = os.getpid()
     if os.fork():

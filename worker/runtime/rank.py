@@ -1,7 +1,7 @@
-"""One process of a run that trains in several: started by torchrun, or by Ray on many machines, on the orders left for it.
+"""One rank of a distributed run, started by torchrun or by Ray; it reads its orders from the run's folder.
 
-The first rank is the run: it reports, hears the stop, evaluates and leaves the outcome. The others go the same way
-as far as training does, in folders of their own that share the checkpoints, and say nothing.
+The first rank reports, handles the stop flag, evaluates and writes the outcome. The others run the same code until
+training ends, in their own folders with shared checkpoints, and report nothing.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ PHASES_AFTER_TRAINING = ("evaluating", "reporting")
 
 
 class RankEnd(BaseException):
-    """This rank's part is done; not an Exception, so that nothing on the way takes it for a failure."""
+    """This rank has finished; not an Exception, so that no handler treats it as a failure."""
 
 
 def main(place: Path) -> int:
-    """The exit status: 0 also for a first rank that failed in words, which it has left behind."""
+    """Runs the rank and returns the exit status: 0 also for a first rank that wrote a failure."""
     die_with_parent(os.getppid())
     orders, rank = json.loads((place / "orders.json").read_text()), int(os.environ["RANK"])
     if devices := orders["devices"]:  # each sees its own GPU only, as the first and only one
         os.environ["CUDA_VISIBLE_DEVICES"] = devices[int(os.environ["LOCAL_RANK"])]
         os.environ["LOCAL_RANK"] = "0"
-    take_part(orders, rank, place)
+    run_rank(orders, rank, place)
     return 0
 
 
-def take_part(orders: dict[str, Any], rank: int, place: Path) -> None:
-    """Trains along as this rank; `place` holds the orders, and takes the first rank's events and outcome."""
+def run_rank(orders: dict[str, Any], rank: int, place: Path) -> None:
+    """Runs this rank; `place` holds the orders, and the first rank's events and outcome."""
     module, name = orders["run"]
     run: Run = getattr(importlib.import_module(module), name)
     if rank == 0:
@@ -50,13 +50,13 @@ def take_part(orders: dict[str, Any], rank: int, place: Path) -> None:
     folder.mkdir()
     (folder / "checkpoints").symlink_to(Path(orders["folder"]) / "checkpoints")
     try:
-        run(work_of(orders, folder, leave_after_training, lambda: None))
+        run(work_for_rank(orders, folder, leave_after_training, lambda: None))
     except RankEnd:
         return
 
 
 def run_first_rank(run: Run, orders: dict[str, Any], place: Path) -> None:
-    """Runs the attempt and leaves how it ended, whole or not at all."""
+    """Runs the attempt and writes its outcome atomically."""
     pipe = os.open(place / "events", os.O_WRONLY | os.O_APPEND)
 
     def emit(event: dict[str, Any]) -> None:
@@ -66,19 +66,19 @@ def run_first_rank(run: Run, orders: dict[str, Any], place: Path) -> None:
         stop = place / "stop"
         return stop.read_text() if stop.exists() else None
 
-    work = work_of(orders, Path(orders["folder"]), emit, stop_reason)
+    work = work_for_rank(orders, Path(orders["folder"]), emit, stop_reason)
     end, data = run_attempt(run, work)
     data.pop("plots", None)  # the job process collects them from the folder
     write_whole(place / "end.json", json.dumps({"kind": end, "data": data}))
 
 
-def work_of(
+def work_for_rank(
     orders: dict[str, Any],
     folder: Path,
     emit: Callable[[dict[str, Any]], None],
     should_stop: Callable[[], str | None],
 ) -> Work:
-    """The orders as a kind's function takes them."""
+    """The orders as a kind's `Work`."""
     envelope = Envelope(**orders["envelope"])
     price, prices = orders["price_per_hour"], orders["prices"]
     work = Work(envelope, folder, orders["datasets_url"], emit, should_stop, price, prices)
@@ -86,7 +86,7 @@ def work_of(
 
 
 def leave_after_training(event: dict[str, Any]) -> None:
-    """Leaves where training is over; the stop comes to this rank through the first one (finetune.training.trainer.agreed)."""
+    """Ends this rank after training; it gets a stop through the first rank (finetune.training.trainer)."""
     if event.get("kind") == "phase" and event.get("phase") in PHASES_AFTER_TRAINING:
         raise RankEnd
 

@@ -1,7 +1,7 @@
-"""`trainwise remote`: one signed order, run in a container on someone else's machine, with no key, queue or Slack of ours.
+"""`trainwise remote`: runs one signed order in a container on a platform, without our keys, queue or Slack.
 
-The order, the rows and the flag to stop come from the run's place (a bucket or a mounted folder); events, signs of life,
-the result and last `done.json` go back there, proved by the run's key. Who comes second, or after the end, leaves at once.
+It reads the order, the rows and the stop flag from the run's folder in a bucket (or a mounted folder), and writes events, signs
+of life, the result and last `done.json` there, authenticated by the run's key. A second container exits at once.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ LOOK_S = 5.0
 LIFE_S = 60.0
 STEP_EVERY_S = 5.0
 CLAIM_S = 120.0
-"""So long a run over several machines goes on whose claim cannot be read."""
+"""A run over several machines continues this long while its claim cannot be read."""
 WAITS_S = (1.0, 5.0, 20.0, 60.0, 180.0)
-"""Between tries to write the result: a bucket that is away for some minutes must not cost a training."""
+"""The waits between tries to write the result, so that an outage of minutes does not lose a training."""
 log = logging.getLogger("trainwise.worker")
 
 
 @dataclass
 class Container:
-    """One run: where its objects lie, whose order it takes, and where its events are printed, one JSON object a line."""
+    """One run: its run store, its key, the bot's public key, and the stream for its events, one JSON object a line."""
 
     runs: RunStore
     key: RunKey
@@ -98,7 +98,7 @@ class Container:
         end, result = self._work(order)
         if self._group is not None and not self._group.has_claim():
             return self._leave("the run was taken away")
-        self._insist(lambda: self.runs.sign(self.key, DONE, {"kind": end, "data": result}))
+        self._with_retries(lambda: self.runs.sign(self.key, DONE, {"kind": end, "data": result}))
         self._print({"kind": "done", "end": end})
         return 0
 
@@ -122,7 +122,7 @@ class Container:
                 end, data = run_attempt(self._over_machines(kind).run, work)
                 report, plots = data.pop("report", None), data.pop("plots", {})
                 if end == "finished":
-                    self._insist(lambda: self.runs.save_result(self.key, folder, report, plots))
+                    self._with_retries(lambda: self.runs.save_result(self.key, folder, report, plots))
         finally:
             over.set()
             watch.join(self.look_s + 10)
@@ -162,8 +162,8 @@ class Container:
         except (NoAnswer, ValueError) as error:
             log.warning("an event was not written: %s", error)
 
-    def _insist(self, act: Callable[[], None]) -> None:
-        """Does it, again while the place of the runs does not answer; the last failure is raised."""
+    def _with_retries(self, act: Callable[[], None]) -> None:
+        """Runs `act`, again while the run store does not answer; raises the last failure."""
         for wait_s in self.waits_s:
             try:
                 act()
@@ -174,14 +174,14 @@ class Container:
         act()
 
     def _has_written(self, path: str) -> bool:
-        """Whether this run has left it; what others laid there does not count, and is written over."""
+        """Whether this run has written it; objects of others do not count and are overwritten."""
         try:
             return self.runs.signed(self.key, path) is not None
         except Forgery:
             return False
 
     def _claim(self) -> bool:
-        """Whether this container is the one that trains: it was first, or it was started anew on the same machine."""
+        """Whether this container holds the claim: it was first, or it was restarted on the same machine."""
         mine = json.dumps({"instance": self.instance}).encode()
         is_mine = self.runs.create(self.tag, CLAIM, mine) or self.runs.read(self.tag, CLAIM) == mine
         if is_mine and self.shape is not None:
@@ -201,7 +201,7 @@ class Container:
         return str(message["reason"]) if is_genuine else None
 
     def _watch(self, stop: StopSignal, over: threading.Event) -> None:
-        """Looks for the flag to stop every few seconds and shows life every minute."""
+        """Checks the stop flag every few seconds and writes a sign of life every minute."""
         life_at, began = float("-inf"), time.time()
         while True:
             stop.look()
@@ -226,7 +226,7 @@ class Container:
 
 @dataclass
 class Claim:
-    """Whether the run is still this container's: the bot takes the claim away, or erases it, where it has given the run up."""
+    """The claim on the run; the bot changes or erases it when it gives the run up."""
 
     runs: RunStore
     tag: str
@@ -234,7 +234,7 @@ class Claim:
     _read_at: float = field(default_factory=time.monotonic)
 
     def holds(self) -> bool:
-        """Reads it; where that fails, what was read last counts for two minutes."""
+        """Whether the claim is still ours; after a failed read the last answer counts for two minutes."""
         try:
             if self.runs.read(self.tag, CLAIM) != self.mine:
                 return False

@@ -1,7 +1,7 @@
-"""`trainwise worker`: takes one order at a time, runs it in a child, and never loses how it ended.
+"""`trainwise worker`: runs one order at a time in a child process and never loses its outcome.
 
-RQ carries: registration, the blocking take, the parking list. What RQ does with results, callbacks, retries
-and pub/sub commands is switched off; the signed stop flag, the lease and the spool take their place.
+RQ provides registration, the blocking dequeue and the parking list. Its results, callbacks, retries and pub/sub
+commands are switched off; the signed stop flag, the lease and the spool replace them.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from worker.transport.spool import RunLog, last_kind, read_end, run_path
 from worker.transport.stop_flag import StopFlag
 
 GRACE_S = {"cancel": 2.5, "pause": 20.0, "budget": 20.0, "drain": 25.0, "lost": 0.0}
-"""How long a job process may take to stop by itself before it is killed, by reason."""
+"""Seconds that a job process gets to stop by itself before it is killed, by reason."""
 
 log = logging.getLogger("trainwise.worker")
 
 
 class OrderWorker(Worker):
-    """An RQ worker that runs signed orders only, in a child that cannot outlive it."""
+    """An RQ worker that runs signed orders only, in a child process that ends with it."""
 
     job_class = OrderJob
     queue_class = OrderQueue
@@ -79,7 +79,7 @@ class OrderWorker(Worker):
             raise StopRequested
 
     def execute_job(self, job: Any, queue: Any) -> None:
-        """Runs the order if it is genuine, wanted and not taken by someone else; else drops it."""
+        """Runs the order if it is genuine, still wanted and unclaimed; else drops it."""
         try:
             envelope = job.envelope(time.time())
             kind = self.context.options.kinds[envelope.kind]
@@ -102,7 +102,7 @@ class OrderWorker(Worker):
             remove(self.context.connection, job.id)
 
     def _ran_already(self, envelope: Envelope) -> bool:
-        """Whether a worker has begun this very attempt before: then the order is a copy, whatever Redis says."""
+        """Whether a worker has already started this attempt: then the order is a copy."""
         return (self.context.options.artifacts_of(envelope.team) / envelope.root / envelope.rq_id).exists()
 
     def _claim(self, envelope: Envelope, run_id: str) -> bool:
@@ -142,7 +142,7 @@ class OrderWorker(Worker):
             os._exit(status)
 
     def _wait(self, envelope: Envelope, flag: StopFlag) -> tuple[int, str | None]:
-        """The job process's wait status, and why it was made to stop if it was; killed when its grace is over."""
+        """Waits for the job process, and kills it when its grace period ends; returns its status and the reason to stop."""
         began, told_at, reason = time.monotonic(), None, None
         while True:
             pid, status = os.waitpid(self._horse_pid, os.WNOHANG)
@@ -154,7 +154,7 @@ class OrderWorker(Worker):
                 or flag.in_file()
                 or ("drain" if self.context.draining else None)
             )
-            if request == FINISH:  # the job process hears it by itself and goes on to its evaluation
+            if request == FINISH:  # the job process sees the flag itself and continues with its evaluation
                 request = "drain" if self.context.draining else None
             if request is None and now - began > envelope.timeout_s:
                 request = "timeout"
@@ -172,7 +172,7 @@ class OrderWorker(Worker):
 
 
 class WorkerContext:
-    """What one worker process has at hand: options, keys, connection, and what it is doing now."""
+    """The state of one worker process: options, keys, connection, current run."""
 
     def __init__(self, options: WorkerOptions) -> None:
         self.options = options
@@ -184,7 +184,7 @@ class WorkerContext:
         self.started_at = time.time()
         self.devices = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         self.memory_gib = round(memory_gib(), 1)
-        self.gpu_gib = round(multi_gpu.least_memory_gib(self.devices), 1)
+        self.gpu_gib = round(multi_gpu.smallest_memory_gib(self.devices), 1)
         shippers = open_shippers(options.spool, options.name, self.connection)
         self.own_spool = shippers[0].folder
         for shipper in shippers:
@@ -196,7 +196,7 @@ class WorkerContext:
         return ProcessSpec(envelope, run_id, kind, self.options, self.own_spool, self.key, self.bot)
 
     def health(self) -> dict[str, Any]:
-        """How this worker is, for the health page and for App Home."""
+        """The worker's health, for the health page and for App Home."""
         return {
             "ok": self.heartbeat.redis_ok and not self.draining,
             "name": self.options.name,
@@ -214,7 +214,7 @@ class WorkerContext:
 
 
 def write_last_event(events: RunLog, path: Path, status: int, reason: str | None) -> None:
-    """The run's last event, after its last process is gone; waits for the disk rather than lose it."""
+    """Writes the run's last event after its last process has ended; waits for disk space rather than lose it."""
     end = read_end(path)
     while True:
         try:
@@ -225,9 +225,9 @@ def write_last_event(events: RunLog, path: Path, status: int, reason: str | None
             elif reason is not None:
                 events.append("stopped", reason=reason, killed=True)
             else:
-                events.append("died", error=explain_status(status))
+                events.append("died", error=describe_status(status))
             if end is None or reason == "timeout":
-                log_unreported_end(events, reason or explain_status(status))
+                log_unreported_end(events, reason or describe_status(status))
             return
         except OSError as e:
             log.error("the end of a run cannot be written (%s); trying again", e)
@@ -235,12 +235,12 @@ def write_last_event(events: RunLog, path: Path, status: int, reason: str | None
 
 
 def log_unreported_end(events: RunLog, why: str) -> None:
-    """The log's line for a run whose process was ended before it could write its own."""
+    """Logs the end of a run whose process could not log it."""
     log_event(log, "job ended", job=events.job, attempt=events.attempt, outcome="died", reason=why)
 
 
-def explain_status(status: int) -> str:
-    """Why a job process ended without a word, from its wait status."""
+def describe_status(status: int) -> str:
+    """Why a job process ended without an outcome, from its wait status."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         hint = "; the machine may have run out of memory" if number == signal.SIGKILL else ""
@@ -249,7 +249,7 @@ def explain_status(status: int) -> str:
 
 
 def close_orphans(folder: Path, key: signing.PrivateKey) -> None:
-    """Gives runs that a killed worker left open their last event; their job processes are gone (folder lock)."""
+    """Writes the last event of runs that a killed worker left open; the folder lock proves that their processes have ended."""
     for path in folder.glob("*.jsonl"):
         rq_id, run = path.name.removesuffix(".jsonl").rsplit(".", 1)
         if last_kind(path) in ("finished", "failed", "stopped", "died"):
@@ -267,7 +267,7 @@ def close_orphans(folder: Path, key: signing.PrivateKey) -> None:
 
 
 def serve(options: WorkerOptions) -> None:
-    """Serves the queue until SIGTERM; then hands a running job back at its next checkpoint and returns.
+    """Serves the queue until SIGTERM; then stops a running job at its next checkpoint, requeues it and returns.
 
     Raises WorkerError when a key, folder or GPU is not as it must be.
     """
@@ -292,7 +292,7 @@ def serve(options: WorkerOptions) -> None:
 
 
 def spread_over_gpus(options: WorkerOptions, devices: str) -> dict[str, JobKind]:
-    """The worker's kinds; those that can, in one process for each device (or in `options.ranks`)."""
+    """The worker's kinds; distributed ones run one process per device (or `options.ranks`)."""
     ranks = options.ranks or max(1, len(devices.split(",")))
     if ranks == 1:
         return dict(options.kinds)
@@ -303,7 +303,7 @@ def spread_over_gpus(options: WorkerOptions, devices: str) -> dict[str, JobKind]
 
 
 def _work(context: WorkerContext) -> None:
-    """RQ's loop, begun again whenever an outage ends it."""
+    """Runs RQ's loop, and restarts it after an outage."""
     options = context.options
     while not context.draining:
         connection = connect(options.redis_url, patient=True, timeout_s=None)

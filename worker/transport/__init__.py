@@ -1,1 +1,1 @@
-"""What travels between bot and workers: signed orders and events over Redis."""
+"""Signed orders and events between bot and workers, over Redis."""

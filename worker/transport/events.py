@@ -1,4 +1,4 @@
-"""What workers tell the bot: small signed events on a Redis stream, each with its place in its run.
+"""Worker events: small signed messages on a Redis stream, numbered within their run.
 
 Keys in Redis: `tw:events` (the stream; `tw:events:TEAM` where there are several teams), `tw:ack:<run>` (how far the bot has it), `tw:epoch` (a mark that
 changes when Redis lost its data), `tw:lease:<rq id>` (sign of life), `tw:stop:<rq id>` (signed stop flag),
@@ -26,7 +26,7 @@ STREAM_LIMIT = 200_000
 EVENT_LIMIT_BYTES = 2 * 1024 * 1024
 KINDS = frozenset({"leased", "phase", "step", "note", "finalizing", "finished", "failed", "stopped", "died"})
 LAST_KINDS = frozenset({"finished", "failed", "stopped", "died"})
-"""Nothing of a run follows one of these."""
+"""The last event of a run is one of these."""
 
 
 NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
@@ -37,7 +37,7 @@ SHAPES: Mapping[str, type | tuple[type, ...]] = {
 
 
 class BadEvent(WorkerError):
-    """An entry of the stream that no worker of ours has written; it is ignored."""
+    """A stream entry that no trusted worker has written; it is ignored."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def acknowledged_seq(connection: redis.Redis, run: str) -> int:
 
 
 def epoch(connection: redis.Redis) -> str:
-    """A mark that stays as long as Redis keeps its data."""
+    """A marker that changes when Redis loses its data."""
     connection.set(EPOCH, secrets.token_hex(8), nx=True)
     value: Any = connection.get(EPOCH)
     return str(value.decode())

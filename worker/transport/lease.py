@@ -1,7 +1,7 @@
-"""The sign of life of a run: a key in Redis that its worker renews and that is gone soon after it.
+"""The lease of a run: a Redis key that its worker renews and that expires soon after it.
 
-It also carries how much CPU time the run's processes have used, so that a run that computes on a busy machine can be
-told from one that hangs. Unsigned: it says that someone lives, never that something was done.
+It also carries the CPU time of the run's processes, which tells a slow run on a busy machine from one that hangs.
+Unsigned: it proves that a worker lives, not that work was done.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ DAY_S = 24 * 3600
 
 
 class OrderSerializer:
-    """What RQ calls to write and read `data`: the bot signs, everyone verifies, nobody unpickles.
+    """RQ's serializer: the bot signs, everyone verifies, nobody unpickles.
 
     Without a private key it cannot write orders; RQ's own small writes become empty JSON.
     """

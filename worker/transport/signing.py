@@ -1,6 +1,6 @@
-"""Who may speak for whom: the bot signs jobs, each worker signs its reports; both are Ed25519.
+"""Signatures: the bot signs orders, each worker signs its events; both with Ed25519.
 
-A worker holds the bot's public key only, so a stolen worker cannot mint jobs. The bot holds each worker's
+A worker holds the bot's public key only, so a stolen worker cannot create orders. The bot holds each worker's
 public key in `workers/`; an unknown key's reports are ignored. Private keys are files with mode 0600.
 """
 
@@ -45,7 +45,7 @@ class PublicKey:
 
 @dataclass(frozen=True)
 class PrivateKey:
-    """A key that can sign; its repr shows nothing secret."""
+    """A signing key; its repr shows no secret."""
 
     public: PublicKey
     raw: Ed25519PrivateKey
@@ -85,7 +85,7 @@ def bot_public(folder: Path) -> PublicKey:
 
 
 def trust_worker(folder: Path, text: str) -> PublicKey:
-    """From now on the bot believes reports signed by this worker's public key (a line of worker.pub)."""
+    """Trusts a worker: the bot accepts events signed with this public key (a line of worker.pub)."""
     key = parse_public(text)
     workers = folder / "workers"
     workers.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -94,13 +94,13 @@ def trust_worker(folder: Path, text: str) -> PublicKey:
 
 
 def trusted_workers(folder: Path) -> Mapping[str, PublicKey]:
-    """The workers whose reports count, by key id."""
+    """The trusted workers' keys, by key id."""
     keys = [parse_public(path.read_text()) for path in sorted((folder / "workers").glob("*.pub"))]
     return {key.id: key for key in keys}
 
 
 def pair_locally(folder: Path) -> None:
-    """Makes both keys in one folder and lets them trust each other: bot and worker on one machine."""
+    """Creates both keys in one folder and makes them trust each other, for bot and worker on one machine."""
     bot_key(folder)
     worker_key(folder)
     trust_worker(folder, (folder / "worker.pub").read_text())
@@ -173,7 +173,7 @@ class Refusal(WorkerError):
 
 @dataclass(frozen=True)
 class Envelope:
-    """What a worker is told: ids, the validated non-secret recipe, and limits. No token, no address.
+    """An order's content: ids, the validated recipe, and limits. No token, no address.
 
     `team` names the stores that the job works in (worker/teams.py); empty in a bot with one team.
     """
@@ -204,7 +204,7 @@ def seal(message: Mapping[str, Any], key: PrivateKey) -> bytes:
 
 
 def unseal(data: bytes, key: PublicKey) -> dict[str, Any]:
-    """The message inside, or Refusal when a single bit is not as the holder of `key` wrote it."""
+    """The message inside; Refusal when the signature does not match."""
     if len(data) > LIMIT_BYTES or not data.startswith(MAGIC):
         raise Refusal("not a signed message of this bot")
     signature = data[len(MAGIC) : len(MAGIC) + SIGNATURE_BYTES]

@@ -1,4 +1,4 @@
-"""The worker's own disk is where an event goes first; it is sent on, and again, until the bot has it.
+"""The spool: events are written to the worker's disk first, then sent until the bot acknowledges them.
 
 One file per run, `<rq id>.<run>.jsonl`, one signed event per line; `<rq id>.<run>.end` holds the run's
 outcome until it has become the last event. A file goes when the bot has acknowledged its last event.
@@ -49,7 +49,7 @@ class RunLog:
                     os.fsync(out.fileno())
             except OSError:
                 with contextlib.suppress(OSError):
-                    out.truncate(before)  # half a line must not swallow the next one
+                    out.truncate(before)  # an incomplete line must not join the next one
                 raise
         self._seq += 1
 
@@ -60,12 +60,12 @@ def run_path(folder: Path, job: str, attempt: int, run: str) -> Path:
 
 
 def end_path(path: Path) -> Path:
-    """Where the job process leaves its outcome for the worker that waits for it."""
+    """The file for the outcome that the job process writes for its worker."""
     return path.with_suffix(".end")
 
 
 def write_end(path: Path, kind: str, data: dict[str, Any]) -> None:
-    """Leaves the outcome, whole or not at all."""
+    """Writes the outcome atomically."""
     draft = end_path(path).with_suffix(".draft")
     with draft.open("w") as out:
         json.dump({"kind": kind, "data": data}, out)
@@ -114,7 +114,7 @@ class Shipper:
             raise BlockingIOError(f"{folder} is in use by another worker")
 
     def close(self) -> None:
-        """Lets another worker take the folder over."""
+        """Releases the folder for another worker."""
         if self._lock is not None:
             self._lock.close()
 
@@ -176,7 +176,9 @@ class Shipper:
             end_path(path).unlink(missing_ok=True)
             path.unlink(missing_ok=True)
             self._progress.pop(path, None)
-        elif self._clock() - progress.asked_at >= RESEND_S:  # Redis lost them, or the bot is away: once more
+        elif (
+            self._clock() - progress.asked_at >= RESEND_S
+        ):  # Redis lost them, or the bot is away: send them again
             progress.offset, progress.ends, progress.asked_at = progress.acked_offset, [], self._clock()
 
 

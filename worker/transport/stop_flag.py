@@ -1,7 +1,7 @@
-"""How a run learns that it must stop: a flag signed by the bot, in Redis and as a file beside the artifacts.
+"""The stop flag of a run: signed by the bot, in Redis and as a file in the artifact folder.
 
-Two ways, so that a cancel arrives while Redis is away too (where bot and worker share the artifact folder).
-An unsigned or foreign flag has no effect: who can write to Redis still cannot stop a training.
+The file delivers a cancel also while Redis is away (where bot and worker share the artifact folder). An unsigned flag,
+or one for another attempt, has no effect: write access to Redis does not allow stopping a training.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def write_stop(folder: Path, key: PrivateKey, rq_id: str, reason: str) -> None:
 
 @dataclass(frozen=True)
 class StopFlag:
-    """Looks for the flag of one attempt, in both places."""
+    """Reads the flag of one attempt, in both places."""
 
     rq_id: str
     bot: PublicKey
@@ -44,7 +44,7 @@ class StopFlag:
     connection: redis.Redis
 
     def look(self) -> str | None:
-        """Why this attempt must stop, or None; a place that cannot be reached says nothing."""
+        """The reason to stop, or None; a place that cannot be reached counts as None."""
         return self.in_file() or self.in_redis()
 
     def in_file(self) -> str | None:

@@ -17,7 +17,7 @@ from bot.slack.ui.escape import escape
 from worker.jobs.records import Post
 from worker.ledger.duty_lines import line_place
 from worker.ledger.ledger import Ledger
-from worker.ledger.outbox import owe_answer
+from worker.ledger.outbox import insert_answer
 
 KIND = "answer"
 MOST_TRIES = 3  # in the channel, after an error code that we do not know
@@ -30,7 +30,7 @@ OnSent = Callable[[Post, str, str], None]
 def enqueue_answer(ledger: Ledger, answer: AnswerMessage) -> None:
     """Stores the answer in the ledger's outbox; the notifier sends it."""
     address = (answer.key, answer.channel, answer.thread_ts)
-    owe_answer(ledger.engine, *address, answer.to_json(), ledger.clock())
+    insert_answer(ledger.engine, *address, answer.to_json(), ledger.clock())
 
 
 def deliver_answer(client: WebClient, ledger: Ledger, post: Post, now: float, on_sent: OnSent) -> None:

@@ -11,7 +11,7 @@ from bot.slack.on_duty import observation_of
 from finetune.evaluation.alarms import VERSION, Alarms
 from finetune.evaluation.on_duty import LOOKED_AT, Observation
 from worker.ledger.duty import DELETED, Watch
-from worker.ledger.duty_evidence import Event, News, State, advance, judged_since
+from worker.ledger.duty_events import Event, NewEvents, State, advance, checked_events_since
 
 READ_FACTOR = 2  # read twice as many judged tickets as are needed, because people disagree on some
 
@@ -22,11 +22,11 @@ def update_alarms(engine: Engine, watch: Watch, confidences: np.ndarray) -> Alar
     `confidences` are those of the rows that the model's threshold was set on.
     """
 
-    def apply_news(news: News) -> State:
+    def apply_news(news: NewEvents) -> State:
         first_alarms = Alarms.begin(watch.error_rate, confidences.tolist())
         alarms = first_alarms if news.state is None else Alarms.from_json(news.state)
-        if news.all_words is not None:
-            alarms.check_anew(_correct_flags(news.all_words))
+        if news.all_judged is not None:
+            alarms.check_anew(_correct_flags(news.all_judged))
         for event in news.events:
             _apply_event(alarms, event)
         return alarms.to_json()
@@ -39,7 +39,7 @@ def update_alarms(engine: Engine, watch: Watch, confidences: np.ndarray) -> Alar
 
 def judged_observations(engine: Engine, watch: Watch) -> list[Observation]:
     """The newest tickets of this mode that were drawn for checking and that people agree on, oldest first."""
-    events = judged_since(engine, watch, READ_FACTOR * LOOKED_AT)
+    events = checked_events_since(engine, watch, READ_FACTOR * LOOKED_AT)
     existing = [event for event in events if event.ticket.state != DELETED]
     rows = [observation_of(event.ticket, event.words or ()) for event in existing]
     return [one for one in rows if one is not None and one.right is not None]

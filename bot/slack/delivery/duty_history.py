@@ -46,7 +46,7 @@ class ChannelHistory:
                         without_personal_data(text),
                         min(now, float(ts)),
                     )
-                    duty.enter(self._engine, watch.id, *ticket)
+                    duty.add_ticket(self._engine, watch.id, *ticket)
         return "" if self._should_stop() else newest
 
     def apply_changes(self, watch: Watch) -> list[str]:
@@ -77,7 +77,7 @@ class ChannelHistory:
                 lines.append(duty.delete_ticket(self._engine, watch.id, ticket.key))
             elif "edited" in message:
                 words = without_personal_data(question_of(message_text(message)))
-                duty.edit(self._engine, watch.id, ticket.key, words)
+                duty.edit_ticket(self._engine, watch.id, ticket.key, words)
         return [line for line in lines if line]
 
     def _pages(self, channel: str, since: str) -> Iterator[list[Message]]:

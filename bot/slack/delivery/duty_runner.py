@@ -47,7 +47,7 @@ from finetune.serving.versions import hashed_share
 from worker.ledger import duty
 from worker.ledger.database import writing
 from worker.ledger.duty import DutyTicket, Watch
-from worker.ledger.duty_evidence import pulse
+from worker.ledger.duty_events import event_counts
 
 HISTORY_INTERVAL_S = 120.0
 LONGEST_PAUSE_S = 60.0
@@ -129,7 +129,7 @@ class DutyRunner:
             return
         if watch.id not in self._checked_states:  # the first round after a start: is the model in doubt?
             self._update_alarms(watch, model)
-            watch = duty.watch_by(self.services.ledger.engine, watch.id)
+            watch = duty.find_watch(self.services.ledger.engine, watch.id)
         if self._answer_waiting(watch, model):
             self.services.wake()
         self._update_alarms(watch, model)
@@ -205,11 +205,11 @@ class DutyRunner:
     def _answer_waiting(self, watch: Watch, model: ServedModel) -> int:
         """Answers the waiting tickets; returns how many."""
         engine = self.services.ledger.engine
-        batch = duty.waiting(engine, watch.id)
+        batch = duty.waiting_tickets(engine, watch.id)
         if not batch:
             return 0
         now = self.services.clock()
-        share = share_to_check(*duty.pace(engine, watch.id, now - MONTH_S), watch, now)
+        share = share_to_check(*duty.ticket_rate(engine, watch.id, now - MONTH_S), watch, now)
         if self._in_doubt.get(watch.id):  # in live mode people check every answer until the doubt is resolved
             share = 1.0 if watch.mode == duty.LIVE else share * SUSPICION
         count = 0
@@ -235,7 +235,9 @@ class DutyRunner:
             version=watch.version,
         )
         line = self._line_message(watch, outcome) if watch.mode == duty.LIVE or outcome.is_audit else None
-        return duty.settle(self.services.ledger.engine, outcome, line, watch.channel, self.services.clock())
+        return duty.record_answer(
+            self.services.ledger.engine, outcome, line, watch.channel, self.services.clock()
+        )
 
     def _line_message(self, watch: Watch, ticket: DutyTicket) -> dict[str, Any]:
         text, blocks = ticket_line(ticket)
@@ -249,7 +251,7 @@ class DutyRunner:
 
         In shadow after an alarm, enough fresh labels recalibrate the threshold.
         """
-        state_key = (*pulse(self.services.ledger.engine, watch.id), watch.mode_at)
+        state_key = (*event_counts(self.services.ledger.engine, watch.id), watch.mode_at)
         if self._checked_states.get(watch.id) == state_key:
             return
         self._apply_alarms(watch, model)
@@ -289,7 +291,7 @@ class DutyRunner:
         """Puts a sentence for the channel into the outbox."""
         note = self._note_message(watch, text, about)
         with writing(self.services.ledger.engine) as connection:
-            duty.owe(connection, watch.channel, "", note, note["since"])
+            duty.enqueue_message(connection, watch.channel, "", note, note["since"])
         self.services.wake()
 
     def _note_message(self, watch: Watch, text: str, about: str) -> dict[str, Any]:
@@ -309,7 +311,7 @@ class DutyRunner:
         text, blocks = card_message(card_of(self.services, watch, model))
         answer = AnswerMessage(watch.channel, "", watch.by, text, validate_message(blocks, text), key=key)
         with writing(self.services.ledger.engine) as connection:
-            duty.owe(connection, watch.channel, "", replace(answer, since=now).to_json(), now)
+            duty.enqueue_message(connection, watch.channel, "", replace(answer, since=now).to_json(), now)
         self._enqueued_cards.add(key)
         self.services.wake()
 

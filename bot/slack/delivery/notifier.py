@@ -79,7 +79,7 @@ class Notifier:
         self._is_queue_up = is_queue_up
         self._cards = CardSchedule(ledger, card_interval_s, is_queue_up, tick)
         self._maybe_sent: set[str] | None = None
-        self.leader_term: Callable[[], int] = lambda: 1  # worker.ledger.voice
+        self.leader_term: Callable[[], int] = lambda: 1  # worker.ledger.speaker_lease
         self._term = 0
         self._token_error = ""
         self.completion_hook: CompletionHook | None = None
@@ -159,7 +159,7 @@ class Notifier:
         if (
             self.leader_term() != self._term
         ):  # another bot spoke meanwhile: what it showed may lie beneath what we did
-            self._ledger.doubt_card(job.id)
+            self._ledger.mark_card_stale(job.id)
         if self._maybe_sent is not None:  # only now: a ledger that could not note it would have it sent again
             self._maybe_sent.discard(job.id)
 

@@ -18,7 +18,7 @@ from bot.slack.ui.limits import validate_message
 from bot.slack.ui.lists import budget_line
 from worker.ledger.budgets import month_of, set_budget
 from worker.ledger.notifications import NAMES, Notices, notices, set_notice
-from worker.ledger.undos import find_undo, keep_undo, spend_undo
+from worker.ledger.undos import find_undo, save_undo, use_undo
 
 TITLES = {
     "started": ("Started", "The job's card stands here from launch on.", "It goes to whoever launched it."),
@@ -141,7 +141,7 @@ def change_budget(services: Services, words: list[str], team: str, user: str) ->
         raise BotError("Write an amount in US dollars, for example `/jobs budget 300`.")
     engine, now = services.ledger.engine, services.clock()
     before = set_budget(engine, team, month_of(now), limit, user, now)
-    return keep_undo(engine, UNDO, {"team": team, "month": month_of(now), "limit": before}, user, now)
+    return save_undo(engine, UNDO, {"team": team, "month": month_of(now), "limit": before}, user, now)
 
 
 def on_budget_undo(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
@@ -152,7 +152,7 @@ def on_budget_undo(services: Services, ack: Ack, body: Body, action: Body, respo
         raise BotError(denial)
     engine, now = services.ledger.engine, services.clock()
     undo = find_undo(engine, str(action.get("value")), UNDO, now)
-    if spend_undo(engine, undo.id, now):
+    if use_undo(engine, undo.id, now):
         set_budget(engine, undo.body["team"], undo.body["month"], undo.body["limit"], user, now)
     line = f"Taken back. {budget_line(this_month(services, undo.body['team']))}"
     respond(text=line, blocks=validate_message([section(line)]), replace_original=True)

@@ -97,7 +97,7 @@ def _pressed_line(services: Services, body: Body, action: Body) -> tuple[DutyTic
 
 def _ticket_and_watch(services: Services, value: str) -> tuple[DutyTicket, Watch]:
     watch_id, _, key = value.partition(":")
-    return duty.ticket_of(services.ledger.engine, watch_id, key), duty.watch_by(
+    return duty.ticket_of(services.ledger.engine, watch_id, key), duty.find_watch(
         services.ledger.engine, watch_id
     )
 

@@ -28,7 +28,7 @@ def on_retrain(services: Services, ack: Ack, body: Body, action: Body, respond: 
     """Launches the training for the watch's requester or an admin; a second press launches nothing."""
     ack()
     user = origin_of(body)[1]
-    watch = duty.watch_by(services.ledger.engine, str(action.get("value")))
+    watch = duty.find_watch(services.ledger.engine, str(action.get("value")))
     person = services.users.person(user)
     if person.outside or not (services.permissions.is_admin(person) or user == watch.by):
         raise BotError(f"Only <@{watch.by}> or an admin retrains this model.")
@@ -39,7 +39,7 @@ def on_retrain(services: Services, ack: Ack, body: Body, action: Body, respond: 
     spec = parse_spec({**old.spec, "dataset": card.name, "digest": card.digest})
     origin = RequestOrigin(user, watch.team, watch.channel, None, f"retrain:{watch.id}:{card.digest[:16]}")
     job = launch(services, "finetune", spec.to_json(), origin, card)
-    watch = duty.watch_by(services.ledger.engine, watch.id)  # an alarm may have changed it meanwhile
+    watch = duty.find_watch(services.ledger.engine, watch.id)  # an alarm may have changed it meanwhile
     if not duty.change_watch(services.ledger.engine, watch, {"successor": job.id}):
         raise BotError("The model was just moved to another mode. Press Retrain once more.")
     text = (

@@ -17,7 +17,7 @@ from bot.slack.ui.blocks import Block, button, confirm, section
 from bot.slack.ui.escape import question_of
 from bot.slack.ui.limits import validate_message
 from bot.slack.users import Person
-from worker.ledger.openings import NAMES, openings, set_opening
+from worker.ledger.guest_access import NAMES, guest_access, set_guest_access
 
 TITLES = {
     "documents": ("Documents", "Answers here may cite the whole workspace's documents.", "Answers here rest on my guide and this channel's own documents."),
@@ -59,7 +59,7 @@ def on_command(services: Services, ack: Ack, command: Command, respond: Respond)
     if is_direct(channel):
         raise BotError("This belongs to channels. Write it in the one that people from outside share.")
     if not words:
-        state = openings(services.ledger.engine, channel)
+        state = guest_access(services.ledger.engine, channel)
     elif len(words) == 2 and words[0] in NAMES and words[1] in ("on", "off"):
         state = set_access(services, channel, person, words[0], words[1] == "on")
     else:
@@ -86,7 +86,7 @@ def set_access(services: Services, channel: str, person: Person, name: str, on: 
     """Switches one entry and returns what is open in the channel; raises BotError for a person who is no admin."""
     if not services.permissions.is_admin(person):
         raise BotError("Only an admin opens a channel to people from outside. Ask an admin.")
-    return set_opening(services.ledger.engine, channel, name, on, person.id, services.clock())
+    return set_guest_access(services.ledger.engine, channel, name, on, person.id, services.clock())
 
 
 def panel(state: frozenset[str], is_external: bool | None) -> list[Block]:

@@ -20,7 +20,7 @@ from bot.slack.ui.blocks import Block, actions, button, section
 from bot.slack.ui.escape import escape, one_line, question_of
 from bot.slack.ui.limits import validate_message
 from bot.slack.users import Person
-from worker.ledger.undos import find_undo, keep_undo, owner, spend_undo
+from worker.ledger.undos import find_undo, owner, save_undo, use_undo
 
 UNDO = "sharing"
 CHOICES = {"everyone": "workspace", "here": "channel"}
@@ -140,7 +140,7 @@ def on_share(
     check_owner(services, item, person)
     scopes = scopes_of(CHOICES[choice], channel)
     change = {"kind": kind, "key": item.key, "scopes": sorted(item.scopes), "owner": item.owner}
-    undo = keep_undo(services.ledger.engine, UNDO, change, user, services.clock())
+    undo = save_undo(services.ledger.engine, UNDO, change, user, services.clock())
     set_scopes(services, kind, item.key, scopes)
     text = f"*{escape(one_line(item.title, 120))}* is now seen by {readers_text(scopes)}."
     blocks = [section(text), undo_button(undo)]
@@ -171,7 +171,7 @@ def on_undo(services: Services, ack: Ack, body: Body, action: Body, respond: Res
     undo = find_undo(engine, str(action.get("value")), UNDO, now)
     item = find_item(services, undo.body["kind"], undo.body["key"], None)
     check_owner(services, item, services.users.person(origin_of(body)[1]))
-    if spend_undo(engine, undo.id, now):
+    if use_undo(engine, undo.id, now):
         set_scopes(services, item.kind, item.key, frozenset(undo.body["scopes"]))
     text = f"Taken back: *{escape(one_line(item.title, 120))}* is seen by {readers_text(frozenset(undo.body['scopes']))}."
     respond(text=text, blocks=[section(text)], replace_original=True)

@@ -94,10 +94,10 @@ def _process_event(services: Services, event: dict[str, Any], bot_user: str) -> 
     elif event.get("subtype") == "message_changed":
         if "edited" in message:
             words = without_personal_data(question_of(message_text(message)))
-            duty.edit(engine, watch.id, ticket_key(channel, str(message.get("ts"))), words)
+            duty.edit_ticket(engine, watch.id, ticket_key(channel, str(message.get("ts"))), words)
     elif (text := ticket_in(event, bot_user)) is not None:
         ts = str(event["ts"])
-        duty.enter(
+        duty.add_ticket(
             engine, watch.id, ticket_key(channel, ts), ts, without_personal_data(text), services.clock()
         )
     if services.duty:
@@ -219,7 +219,7 @@ def on_decline(services: Services, ack: Ack, body: Body, action: Body, client: W
 def _requested_watch(services: Services, body: Body, action: Body) -> tuple[Watch, str]:
     """The requested watch and the admin who pressed the button; raises BotError for everyone else."""
     user = origin_of(body)[1]
-    watch = duty.watch_by(services.ledger.engine, str(action.get("value")))
+    watch = duty.find_watch(services.ledger.engine, str(action.get("value")))
     if not services.permissions.is_admin(services.users.person(user)):
         raise BotError("Only an admin puts a model on duty.")
     if watch.mode != duty.ASKED:
@@ -259,7 +259,7 @@ def on_mode(services: Services, ack: Ack, body: Body, action: Body, respond: Res
     """Handles the card's buttons: live, shadow, stop."""
     ack()
     user = origin_of(body)[1]
-    watch = duty.watch_by(services.ledger.engine, str(action.get("value")))
+    watch = duty.find_watch(services.ledger.engine, str(action.get("value")))
     mode = {"live": LIVE, "shadow": SHADOW, "stop": STOPPED}[str(action["action_id"]).removeprefix("duty_")]
     respond(text=change_mode(services, watch, user, mode), response_type="ephemeral", replace_original=False)
 

@@ -18,7 +18,7 @@ from bot.slack.on_duty import observations_of
 from finetune.evaluation.alarms import Alarms
 from finetune.evaluation.on_duty import checks_of
 from tests.bot.slack.watches import watch_of
-from worker.ledger import duty, duty_evidence
+from worker.ledger import duty, duty_events
 from worker.ledger.database import open_database
 from worker.ledger.duty import Watch
 from worker.ledger.duty_tables import duty_tickets, watches
@@ -42,12 +42,12 @@ def a_watch(ledger: Ledger) -> Watch:
 def settle(ledger: Ledger, watch: Watch, number: int, is_audit: bool = True) -> str:
     """Enters and answers the ticket of this number; its confidence and distance depend on the number."""
     rng, key = np.random.default_rng(number), f"k{number}"
-    duty.enter(ledger.engine, watch.id, key, "", "words", 10.0 + number)
-    (ticket,) = duty.waiting(ledger.engine, watch.id)
+    duty.add_ticket(ledger.engine, watch.id, key, "", "words", 10.0 + number)
+    (ticket,) = duty.waiting_tickets(ledger.engine, watch.id)
     value = float(rng.beta(9, 1.5))
     answer = replace(ticket, state=duty.ANSWERED, queue="a", confidence=value, likeliest=(("a", value),))
     answer = replace(answer, is_near=bool(rng.random() > 0.1), is_audit=is_audit)
-    assert duty.settle(ledger.engine, answer, None, watch.channel, 11.0 + number)
+    assert duty.record_answer(ledger.engine, answer, None, watch.channel, 11.0 + number)
     return key
 
 
@@ -108,7 +108,7 @@ def test_each_event_counts_once_whatever_comes_between(
             assert update_alarms(ledger.engine, watch, BEFORE) is not None
         elif step == "crash":
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(*((Alarms, "to_json", crash) if right else (duty_evidence, "News", crash)))
+                patch.setattr(*((Alarms, "to_json", crash) if right else (duty_events, "NewEvents", crash)))
                 with contextlib.suppress(Crash):
                     update_alarms(ledger.engine, watch, BEFORE)
     alarms = update_alarms(ledger.engine, watch, BEFORE)
@@ -141,7 +141,7 @@ def test_an_unusable_state_is_rebuilt_once(
     ledger: Ledger, state: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A missing state, one of an older version or of another model is rebuilt in several transactions and then stored."""
-    monkeypatch.setattr(duty_evidence, "AT_ONCE", 7)
+    monkeypatch.setattr(duty_events, "BATCH", 7)
     watch = a_watch(ledger)
     for number in range(30):
         settle(ledger, watch, number)
@@ -150,7 +150,7 @@ def test_an_unusable_state_is_rebuilt_once(
     with ledger.engine.begin() as connection:
         connection.execute(update(watches).where(watches.c.id == watch.id).values(evidence=state))
     assert update_alarms(ledger.engine, watch, BEFORE) == expected
-    monkeypatch.setattr(duty_evidence, "_events", crash)
+    monkeypatch.setattr(duty_events, "_events", crash)
     assert update_alarms(ledger.engine, watch, BEFORE) == expected, "nothing is read that was read"
 
 
@@ -184,7 +184,7 @@ def test_a_change_of_mode_restarts_the_alarms(ledger: Ledger) -> None:
         settle(ledger, watch, number)
     assert duty.set_mode(ledger.engine, watch, duty.SHADOW, "", 12.0)
     assert update_alarms(ledger.engine, watch, BEFORE) is None
-    current = duty.watch_by(ledger.engine, watch.id)
+    current = duty.find_watch(ledger.engine, watch.id)
     alarms = update_alarms(ledger.engine, current, BEFORE)
     assert alarms is not None
     assert alarms.far.count == 3, "what came since"
@@ -195,9 +195,9 @@ def test_an_edited_ticket_counts_once(ledger: Ledger) -> None:
     watch, engine = a_watch(ledger), ledger.engine
     key = settle(ledger, watch, 1)
     assert update_alarms(engine, watch, BEFORE) is not None
-    assert duty.edit(engine, watch.id, key, "other words")
-    (ticket,) = duty.waiting(engine, watch.id)
-    assert duty.settle(
+    assert duty.edit_ticket(engine, watch.id, key, "other words")
+    (ticket,) = duty.waiting_tickets(engine, watch.id)
+    assert duty.record_answer(
         engine, replace(ticket, state=duty.ANSWERED, queue="a", confidence=0.5), None, "C", 30.0
     )
     alarms = update_alarms(engine, watch, BEFORE)

@@ -36,7 +36,7 @@ def case(tmp_path: Path, scope: str) -> Any:
         key for key in (f"CPRIVATE:{n}" for n in range(60)) if not JudgedTicket(key, "", "", "", 0.0).is_fresh
     ]
     for n, key in enumerate(keys[:20]):
-        duty.enter(ledger.engine, watch.id, key, key, f"the vpn of team {n} is down", 2.0)
+        duty.add_ticket(ledger.engine, watch.id, key, key, f"the vpn of team {n} is down", 2.0)
         duty.label(ledger.engine, watch.id, key, "U2", "network", 3.0)
     job = SimpleNamespace(spec={"digest": card.digest}, dataset="support")
     services = SimpleNamespace(

@@ -76,7 +76,7 @@ def enter(case: Any, count: int, words: str = "ticket") -> list[str]:
     start = len(duty.tickets_of(case.ledger.engine, case.watch.id))
     keys = [f"C1:{start + n}.0" for n in range(count)]
     for n, key in enumerate(keys):
-        duty.enter(
+        duty.add_ticket(
             case.ledger.engine,
             case.watch.id,
             key,
@@ -89,7 +89,7 @@ def enter(case: Any, count: int, words: str = "ticket") -> list[str]:
 
 def work(case: Any) -> None:
     """Runs rounds until no ticket waits."""
-    while duty.waiting(case.ledger.engine, case.watch.id):
+    while duty.waiting_tickets(case.ledger.engine, case.watch.id):
         case.runner.work_once()
 
 
@@ -137,7 +137,7 @@ def test_a_broken_promise_moves_the_model_to_shadow(case: Any) -> None:
 def test_a_failed_alarm_check_is_repeated(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ledger was locked at the alarm: the next round raises it again without a new ticket or label."""
     enter(case, 60, "strange ticket")
-    while duty.waiting(case.ledger.engine, case.watch.id):
+    while duty.waiting_tickets(case.ledger.engine, case.watch.id):
         case.runner._answer_waiting(case.watch, case.model)
     with monkeypatch.context() as patch:
         patch.setattr(duty, "change_watch", lambda *_: 1 / 0)
@@ -193,14 +193,14 @@ def test_a_failure_in_one_channel_does_not_stop_another(case: Any, monkeypatch: 
     engine = case.ledger.engine
     other = duty.open_watch(engine, replace(case.watch, channel="C2", created_at=2.0))
     case.runner._models[(other.id, "job1", 0.02, None)] = Sorter()
-    duty.enter(engine, other.id, "C2:1.0", "1.0", "ticket 1", 2.0)
+    duty.add_ticket(engine, other.id, "C2:1.0", "1.0", "ticket 1", 2.0)
     read_history = case.runner.read_history
     monkeypatch.setattr(
         case.runner, "read_history", lambda one: read_history(one) if one.channel == "C2" else 1 / 0
     )
     with pytest.raises(ZeroDivisionError):
         case.runner.work_once()
-    assert not duty.waiting(engine, other.id)
+    assert not duty.waiting_tickets(engine, other.id)
 
 
 def test_a_stopped_model_is_unloaded(case: Any) -> None:
@@ -251,7 +251,7 @@ def test_a_version_that_may_not_be_made_leaves_the_request_open(
     """An admin approves, but the launch is refused: the model does not go on duty, and can be approved later."""
     engine = case.ledger.engine
     assert duty.set_mode(engine, case.watch, duty.ASKED, "", 2.0)
-    asked = duty.watch_by(engine, case.watch.id)
+    asked = duty.find_watch(engine, case.watch.id)
 
     def refuse(*_: object) -> None:
         raise LaunchRefusal("You have 5 unfinished jobs.")
@@ -261,7 +261,7 @@ def test_a_version_that_may_not_be_made_leaves_the_request_open(
     case.services.duty = case.runner
     with pytest.raises(LaunchRefusal):
         activate_watch(case.services, case.runner._client, asked, "U1")
-    assert duty.watch_by(engine, asked.id).mode == duty.ASKED
+    assert duty.find_watch(engine, asked.id).mode == duty.ASKED
 
 
 def test_the_reason_names_a_missing_safe_threshold(case: Any) -> None:
@@ -297,7 +297,7 @@ def test_a_button_of_an_outdated_line_labels_nothing(case: Any) -> None:
         on_confirm(case.services, lambda: None, body, row[0], client)  # type: ignore[arg-type, return-value]
 
     before = duty.ticket_of(engine, case.watch.id, key)
-    assert duty.edit(engine, case.watch.id, key, "ticket 7")
+    assert duty.edit_ticket(engine, case.watch.id, key, "ticket 7")
     with pytest.raises(BotError, match="edited"):
         press(before)
     assert duty.labels_of(engine, case.watch.id) == {}
@@ -315,12 +315,12 @@ def test_a_reserve_makes_thresholds_stricter_and_keeps_the_alarms(case: Any) -> 
     work(case)
     for at, key in enumerate(keys):
         duty.label(engine, case.watch.id, key, "U2", "login" if at in (3, 70) else "billing", 95_000.0)
-    watch = duty.watch_by(engine, case.watch.id)
+    watch = duty.find_watch(engine, case.watch.id)
     case.runner._update_alarms(replace(watch, error_rate=0.1), case.model)
-    loose = duty.watch_by(engine, case.watch.id).threshold
+    loose = duty.find_watch(engine, case.watch.id).threshold
     case.runner._checked_states, case.runner._reserve = {}, 0.5
-    case.runner._update_alarms(replace(duty.watch_by(engine, case.watch.id), error_rate=0.1), case.model)
-    strict = duty.watch_by(engine, case.watch.id).threshold
+    case.runner._update_alarms(replace(duty.find_watch(engine, case.watch.id), error_rate=0.1), case.model)
+    strict = duty.find_watch(engine, case.watch.id).threshold
     assert loose is not None
     assert strict is not None
     assert strict > loose
@@ -352,4 +352,4 @@ def test_people_check_every_answer_while_the_model_is_in_doubt(case: Any) -> Non
         duty.label(engine, watch.id, one.key, "U2", "billing", NOW)
     case.runner.work_once()
     assert not all(one.is_audit for one in latest(10))
-    assert duty.watch_by(engine, watch.id).mode == duty.LIVE
+    assert duty.find_watch(engine, watch.id).mode == duty.LIVE

@@ -72,7 +72,7 @@ def test_chosen_corrections_do_not_count_for_a_comparison(case: Any) -> None:
     text = follow(case)
     assert f"there are 0, so {LEAST_FRESH} are missing" in text
     assert "old1 stays on duty" in text
-    watch = duty.watch_by(case.engine, case.watch.id)
+    watch = duty.find_watch(case.engine, case.watch.id)
     assert (watch.version, watch.successor) == ("old1", None)
 
 
@@ -83,7 +83,7 @@ def test_enough_drawn_tickets_let_the_better_model_take_over(case: Any) -> None:
         "Model new1 takes over from old1 in this channel: 100% right against 0% on 30 fresh tickets"
         in follow(case)
     )
-    watch = duty.watch_by(case.engine, case.watch.id)
+    watch = duty.find_watch(case.engine, case.watch.id)
     assert (watch.version, watch.successor) == ("new1", None)
 
 

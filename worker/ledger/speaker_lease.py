@@ -1,7 +1,7 @@
-"""Which of several bots over one ledger speaks: a lease in the database, renewed while its holder lives.
+"""Which of several bots over one ledger sends to Slack: a lease in the database, renewed while its holder lives.
 
-Cards are not handed out one by one as owed messages are, and Slack's speed limit is one for all bots; so one bot at a
-time shows cards and pays what is owed. It is no lock: who comes after looks in Slack for what the last one may have sent.
+Cards are not claimed one by one as posts are, and Slack's rate limit counts all bots together; so one bot at a time
+sends cards and posts. It is no lock: the next holder looks in Slack for what the last one may have sent.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from sqlalchemy.exc import IntegrityError
 from worker.ledger.database import reading, writing
 from worker.ledger.tables import leases
 
-LEASE_S = 30.0  # longer than one call of Slack's may take
+LEASE_S = 30.0  # longer than one call to Slack may take
 RENEW_S = 5.0
-JUMP_S = 600.0  # a lease may be renewed between our look at the clock and at it, so a little later is no jump
+JUMP_S = 600.0  # a renewal between reading our clock and the lease is no jump
 NAME = "voice"
 
 
 def server_time(engine: Engine) -> float:
-    """What time it is for a PostgreSQL server, in Unix seconds: one clock for the bots of several machines."""
+    """The time of a PostgreSQL server in Unix seconds: one clock for bots on several machines."""
     with reading(engine) as connection:
         return float(connection.execute(select(extract("epoch", func.clock_timestamp()))).scalar_one())
 
 
-class Voice:
-    """`turn()` is 0 while another bot speaks, else the number of this bot's turn: another one after each pause.
+class SpeakerLease:
+    """`turn()` is 0 while another bot holds the lease, else the number of this bot's turn, which grows after each gap.
 
-    `holder` names the bot and is the same after its restart. Times are Unix seconds; a lease that ends JUMP_S later than
-    any could was written by a clock that has jumped, and is free.
+    `holder` names the bot, also after a restart. Times are Unix seconds; a lease that ends JUMP_S later than possible was
+    written by a clock that jumped, and is free.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Voice:
         self._ask_at = float("-inf")
 
     def turn(self) -> int:
-        """Asks the ledger where the last answer is older than RENEW_S; a database that is away raises."""
+        """Asks the ledger if the last answer is older than RENEW_S; raises where the database does not answer."""
         if self._mine and self._tick() < self._ask_at:
             return self._turns
         was_mine, self._mine = self._mine, False
@@ -58,15 +58,15 @@ class Voice:
         self._mine, self._ask_at = True, began + RENEW_S
         return self._turns
 
-    def let_go(self) -> None:
-        """Another bot may speak at once."""
+    def release(self) -> None:
+        """Releases the lease, so that another bot can take it at once."""
         self._mine = False
         with writing(self._engine) as connection:
             mine = (leases.c.name == NAME) & (leases.c.holder == self._holder)
             connection.execute(update(leases).where(mine).values(until=0.0))
 
     def _write(self, renew: bool) -> bool:
-        """Holds the lease for LEASE_S from now: one that is this bot's and runs, or one that is free."""
+        """Renews this bot's running lease, or takes a free one, for LEASE_S from now."""
         now = self._clock()
         is_over = (leases.c.until <= now) | (leases.c.until > now + LEASE_S + JUMP_S)
         is_free = is_over | (leases.c.holder == self._holder)
