@@ -198,7 +198,7 @@ def labels(share: float = 0.05) -> dict[str, float]:
     ]
     vectors = FrozenEmbedder()(tickets.texts)
     spoilt = replace(tickets, rows=tuple(rows))
-    noise, seconds = cpu_time(lambda: label_noise.find_noise(spoilt, lambda texts: vectors))
+    noise, seconds = cpu_time(lambda: label_noise.find_label_noise(spoilt, lambda texts: vectors))
     ours = [suspect.row for suspect in noise.suspects]
     order = sorted({row.label or "" for row in rows})
     truth = np.array([order.index(row.label or "") for row in rows])

@@ -5,7 +5,7 @@
 Dated sets run in time order (`issues_dated`, for both of its tasks), made-up streams have a shift that is known (BANKING77: new
 queues halfway, queues that change their meaning, a planted loss of ten points), shuffled ones have none. The model is TF-IDF
 with logistic regression, so that a replay takes seconds; threshold, alarms, share of checks and recalibration are the
-product's own (finetune/evaluation/promise.py, on_duty.py). People answer 75 tickets late and are wrong 5% of the time; they
+product's own (finetune/evaluation/promise.py, duty_monitoring.py). People answer 75 tickets late and are wrong 5% of the time; they
 check the drawn answers, and sort what the model leaves to them. `fixed` never looks again; `alarms` goes back to shadow and
 stays there; while in doubt people look at all that it would answer, and none of that counts as answered. `refit` trains anew on
 what people sorted, once an alarm rang, or 300 new labels came and the new model answers more of the last of them; it sets the
@@ -122,7 +122,7 @@ def replay(stream: Stream, policy: str, promise: float, seed: int) -> Outcome:
             sorted_rows.append((text, label))
             new += 1
             if at < len(checks) and checks[at]:
-                alarms.take_check(label == guesses[at])
+                alarms.add_check(label == guesses[at])
         if live and policy != "fixed" and alarms.alarm:
             outcome.alarms.append(begin - stream.start)
             outcome.reasons.append(alarms.alarm)
@@ -147,7 +147,7 @@ def replay(stream: Stream, policy: str, promise: float, seed: int) -> Outcome:
             is_answer = model.threshold.admits(float(confidence)) and live
             is_audit = bool(rng.random() < share)
             word = truth if rng.random() > MISTAKES else names[rng.integers(len(names))]
-            alarms.take_ticket(float(confidence), bool(nearness >= model.far_below))
+            alarms.add_ticket(float(confidence), bool(nearness >= model.far_below))
             checks.append(is_answer and is_audit)
             guesses.append(str(guess))
             if is_audit or not is_answer:

@@ -31,7 +31,7 @@ from scipy.optimize import nnls
 from benchmarks.forecast_sets import CACHE, FEATURE_SETS, NAMES, load
 from benchmarks.tuned_curves import tuned_records
 from finetune.evaluation import baselines
-from finetune.evaluation.forecast import Ahead, Point, curve, forecast, plain
+from finetune.evaluation.forecast import Ahead, Point, curve, forecast, power_law
 from finetune.evaluation.learning_curve import sizes
 from finetune.measurement.decision import Figures, decide
 from finetune.training.linear_model import Words, fit_svm
@@ -171,7 +171,7 @@ def _record(
     errors: np.ndarray,
     scores: dict[str, Any],
 ) -> dict[str, Any]:
-    straight = plain(size, errors[None], np.array([float(item.rows)]))[0, 0]
+    straight = power_law(size, errors[None], np.array([float(item.rows)]))[0, 0]
     return {
         "times": round(item.times, 1),
         "gain": item.value - (1 - errors[-1]),

@@ -28,7 +28,7 @@ from benchmarks.mail_sets import german  # noqa: E402 - the repository is on the
 from finetune.catalog import ENCODERS  # noqa: E402
 from finetune.data.languages import encoder_for, language_shares  # noqa: E402
 from finetune.data.ticket import Ticket  # noqa: E402
-from finetune.evaluation.baselines import MAJORITY, CheapMethods, score_ladder  # noqa: E402
+from finetune.evaluation.baselines import MAJORITY, CheapMethods, score_baselines  # noqa: E402
 from finetune.evaluation.predictions import score_system  # noqa: E402
 from finetune.evaluation.sample import cut_rows  # noqa: E402
 from finetune.progress import silent  # noqa: E402
@@ -63,7 +63,7 @@ def scores(rows: list[tuple[str, str]], embed: KnownRows) -> dict[str, Any]:
     tickets = [Ticket(str(at), text, label) for at, (text, label) in enumerate(rows)]
     with tempfile.TemporaryDirectory() as folder:
         sample = cut_rows(tickets, 7, embed, silent(), Path(folder), encoder=embed.key)
-        systems, best = score_ladder(sample, CheapMethods(sample), "accuracy", silent())
+        systems, best = score_baselines(sample, CheapMethods(sample), "accuracy", silent())
     table = {}
     for system in systems:
         value = score_system(system, sample.truth, len(sample.names)).accuracy

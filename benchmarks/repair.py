@@ -29,7 +29,7 @@ from finetune.data.object_store import Shelf  # noqa: E402
 from finetune.data.repair_desk import Decider, RepairDesk  # noqa: E402
 from finetune.data.store import DatasetStore  # noqa: E402
 from finetune.data.ticket import Ticket, Tickets  # noqa: E402
-from finetune.evaluation.label_noise import find_noise  # noqa: E402
+from finetune.evaluation.label_noise import find_label_noise  # noqa: E402
 from rag.search.embedding import load_embedder  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data" / "banking77" / "train.csv"
@@ -93,7 +93,7 @@ def main() -> None:
         _, steps["read the newest rows"] = timed(lambda: store.tickets("bench"))
         if options.check:
             embed = load_embedder(Path(folder) / "cache")
-            noise, steps["check the labels"] = timed(lambda: find_noise(rows, embed))
+            noise, steps["check the labels"] = timed(lambda: find_label_noise(rows, embed))
             print(f"{noise.row_count:,} of {noise.total:,} labels checked")
         size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
     result = {

@@ -19,7 +19,7 @@ from benchmarks.forecast_sets import CACHE
 from finetune.data.languages import encoder_for
 from finetune.data.split import Split
 from finetune.data.ticket import Ticket
-from finetune.evaluation.baselines import CheapMethods, score_ladder
+from finetune.evaluation.baselines import CheapMethods, score_baselines
 from finetune.evaluation.forecast import Ahead, Point, forecast
 from finetune.evaluation.learning_curve import curve_points, slice_score
 from finetune.evaluation.predictions import Predictions, SystemScore
@@ -123,7 +123,7 @@ def _measure(data: tuple[np.ndarray, np.ndarray, list[str]], repeat: int) -> dic
     test, pool = order[:TEST_ROWS], order[TEST_ROWS : TEST_ROWS + ROWS]
     small = _sample(data, pool[: len(pool) // TIMES[-1]], test)
     cheap = CheapMethods(small)
-    ladder, best = score_ladder(small, cheap, METRIC, silent())
+    systems, best = score_baselines(small, cheap, METRIC, silent())
     pilot = _train(small, cheap, best)
     points = curve_points(small.train_rows, slice_score(small, cheap, best.name, METRIC, SEED), silent())
     right = best.labels == small.truth
@@ -132,7 +132,7 @@ def _measure(data: tuple[np.ndarray, np.ndarray, list[str]], repeat: int) -> dic
     for times in TIMES:
         sample = _sample(data, pool[: times * len(pool) // TIMES[-1]], test)
         larger = CheapMethods(sample)
-        rival = score_ladder(sample, larger, METRIC, silent())[1]
+        rival = score_baselines(sample, larger, METRIC, silent())[1]
         score = _train(sample, larger, rival).score.accuracy.value
         outcomes.append((times * small.train_rows, score))
     return {
@@ -141,7 +141,7 @@ def _measure(data: tuple[np.ndarray, np.ndarray, list[str]], repeat: int) -> dic
         "gain": pilot.gain.to_json(),
         "points": [(point.rows, point.seed, point.score) for point in points],
         "best": [float(right.mean()), float(right.mean()) - error, float(right.mean()) + error],
-        "floor": float((ladder[0].labels == small.truth).mean()),
+        "floor": float((systems[0].labels == small.truth).mean()),
         "held_out": len(test),
         "outcomes": outcomes,
     }
@@ -165,8 +165,8 @@ def _sample(data: tuple[np.ndarray, np.ndarray, list[str]], learning: np.ndarray
     number = {label: at for at, label in enumerate(classes)}
     tickets = tuple(Ticket(id=str(row), text=texts[row], label=str(labels[row])) for row in rows)
     numbers = np.array([number[labels[row]] for row in rows])
-    choosing = once.dev[numbers[once.dev] < len(train_classes)]
-    once = Fold(once.train, choosing, once.test)
+    validation = once.dev[numbers[once.dev] < len(train_classes)]
+    once = Fold(once.train, validation, once.test)
     cut = Split(tuple(once.train), tuple(once.dev), tuple(once.test), "")
     names = tuple(map(str, classes))
     encoder = encoder_for(texts)

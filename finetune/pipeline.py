@@ -34,7 +34,7 @@ from finetune.tasks import TASKS, HostedModel
 __all__ = ["Stopped", "run"]
 Result = TypeVar("Result")
 
-MIN_ROWS = 3  # one to train on, one to choose on, one to test
+MIN_ROWS = 3  # one each for training, validation and test
 WHEN = {"baselines": "while the baselines were made", "training": "before the first step of training"}
 WHEN |= {"evaluating": "while the trained model was evaluated"}
 

@@ -17,7 +17,7 @@ FINISH = "finish"  # the one reason that ends training without ending the run: k
 
 @dataclass(frozen=True)
 class TrainingCourse:
-    """How training went so far: the losses over the steps (at most CURVE_POINTS means), and scores on the choosing rows.
+    """How training went so far: the losses over the steps (at most CURVE_POINTS means), and scores on the validation rows.
 
     `dev_score` is the newest share of right answers there, None where the task has none.
     """

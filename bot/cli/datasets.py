@@ -200,7 +200,7 @@ def check(
     from bot.factories import open_datasets
     from finetune.catalog import MINILM
     from finetune.data.languages import encoder_for
-    from finetune.evaluation.label_noise import find_noise
+    from finetune.evaluation.label_noise import find_label_noise
     from finetune.training.embedding import open_embedder
     from rag.search.embedding import load_embedder
 
@@ -210,7 +210,7 @@ def check(
     tickets = store.tickets(card.digest)
     encoder = encoder_for(tickets.texts)
     embed = load_embedder(config.home / "cache") if encoder == MINILM else open_embedder(encoder)
-    noise = find_noise(tickets, embed)
+    noise = find_label_noise(tickets, embed)
     store.repairs.keep_check(card.digest, noise.to_check())
     store.annotate(card, noise=noise.to_card())
     suspects_file = out or Path(f"{card.name}.labels.csv")

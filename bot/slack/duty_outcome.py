@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.slack.services import Services
-from finetune.evaluation.on_duty import DutyFigures, Observation
+from finetune.evaluation.duty_monitoring import DutyFigures, Observation
 from finetune.evaluation.statistics import wilson
 from finetune.reports import FinetuneReport, MeasurementReport, read_report
 from finetune.reports.costs import CaseLine, Workload

@@ -17,7 +17,7 @@ from bot.slack.services import Services
 from bot.slack.ui.duty import DutyCard, message_text
 from bot.slack.ui.escape import question_of, visible
 from bot.slack.users import Person
-from finetune.evaluation.on_duty import DutyFigures, Observation, figures_of, new_words
+from finetune.evaluation.duty_monitoring import DutyFigures, Observation, figures_of, new_words
 from finetune.evaluation.promise import Threshold, audit_share
 from finetune.serving.answers import Answer, ServedModel
 from finetune.serving.versions import VersionError, Versions, names_served

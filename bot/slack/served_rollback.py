@@ -7,8 +7,8 @@ from pathlib import Path
 
 from bot.slack.on_duty import find_version, observations_of
 from finetune.errors import FinetuneError
-from finetune.evaluation.alarms import breaks_its_promise
-from finetune.evaluation.on_duty import checks_of
+from finetune.evaluation.alarms import exceeds_promised_rate
+from finetune.evaluation.duty_monitoring import checks_of
 from finetune.serving.versions import VersionError, Versions
 from worker.ledger.duty import DutyTicket, Label, Watch
 
@@ -44,7 +44,7 @@ def roll_back_served_version(
     kept_promise = (
         len(checks) >= LEAST_CHECKS
         and wrong <= watch.error_rate * len(checks)
-        and not breaks_its_promise(checks, watch.error_rate)
+        and not exceeds_promised_rate(checks, watch.error_rate)
     )
     try:
         is_rolled_back = is_rolled_back or (

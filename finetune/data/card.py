@@ -99,7 +99,7 @@ def describe(
 ) -> Card:
     """The card of these rows (version 0: the store numbers it); `counts` are clean and redact's counts."""
     lengths = array("q", (len(row.text) for row in tickets.rows))
-    some = _some(tickets, lengths)
+    some = _sample_rows(tickets, lengths)
     copies = find_duplicates(some.texts)
     sides = split(some, CARD_SEED, clusters=copies.of)
     sizes = [count for _, count in tickets.classes]
@@ -140,7 +140,7 @@ def describe(
     )
 
 
-def _some(tickets: Tickets, lengths: Sequence[int]) -> Tickets:
+def _sample_rows(tickets: Tickets, lengths: Sequence[int]) -> Tickets:
     """The rows, or so many of them at random, in their order, that finding near copies keeps its time and memory."""
     most = min(MAX_COMPARED, round(MAX_CHARACTERS * len(lengths) / max(1, sum(lengths))))
     if len(tickets) <= most:

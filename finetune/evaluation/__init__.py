@@ -1,1 +1,1 @@
-"""Scores of every system on the same held-out tickets, and what they mean."""
+"""Evaluation: scores of every system on the same held-out tickets, and their meaning."""

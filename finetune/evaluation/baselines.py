@@ -1,4 +1,4 @@
-"""What training has to beat on the same rows: majority, nearest neighbour, logistic regression, linear SVM.
+"""The baselines on the same rows: majority, nearest neighbour, logistic regression, linear SVM.
 
 One implementation and one set of constants, for measurements and fine-tunes alike.
 """
@@ -14,7 +14,7 @@ import numpy as np
 
 from finetune.data.duplicates import find_duplicates
 from finetune.device import work_seconds
-from finetune.evaluation.predictions import Predictions, best_by_choosing, score
+from finetune.evaluation.predictions import Predictions, best_on_validation, score
 from finetune.evaluation.sample import Fold, Sample
 from finetune.methods import Solution
 from finetune.methods.linear import METHOD, train_linear
@@ -27,9 +27,9 @@ COSINE_DECIMALS = 5
 LOGISTIC = "Logistic regression on frozen embeddings"
 WORDS_SVM = METHOD.title
 ROLES = {MAJORITY: "floor", NEAREST: "lookup", LOGISTIC: "trained", WORDS_SVM: "trained"}
-REGULARISATION_SVM = 0.5  # of a training that is only timed
+REGULARISATION_SVM = 0.5  # C of a training that is only timed
 REGULARISATION = 10.0  # best on BANKING77's dev rows; see training.md's table
-FEW_CHOOSING, CHOOSING_FOLDS = 150, 5  # of fewer choosing rows a lucky few would name the method
+FEW_VALIDATION_ROWS, VALIDATION_FOLDS = 150, 5  # with fewer validation rows, chance would select the method
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Logistic:
 
 
 def majority(labels: np.ndarray, rows: int) -> np.ndarray:
-    """Always the most frequent training class (the lowest number among equals)."""
+    """The most frequent training class for every row (at a tie the lowest number)."""
     return np.full(rows, int(np.bincount(labels).argmax()))
 
 
@@ -52,10 +52,10 @@ def nearest(train: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> np.ndarr
 
 
 def most_similar(train: np.ndarray, rows: np.ndarray, block: int = 512) -> np.ndarray:
-    """For each row the number of the training row with the highest cosine, the first of those that are level.
+    """For each row the index of the training row with the highest cosine, the first one at a tie.
 
-    Cosines are compared to COSINE_DECIMALS: how texts fall into batches moves an embedding by about 1e-7, and twins
-    with other labels would then be chosen by chance.
+    Cosines are rounded to COSINE_DECIMALS: batching changes an embedding by about 1e-7, which would otherwise select
+    between duplicates with different labels at random.
     """
     blocks = (rows[at : at + block] @ train.T for at in range(0, len(rows), block))
     parts = [cosines.round(COSINE_DECIMALS).argmax(axis=1) for cosines in blocks]
@@ -71,7 +71,7 @@ def logistic(train: np.ndarray, labels: np.ndarray, rows: np.ndarray, classes: i
     if len(rows):
         probabilities[:, model.classes_] = model.predict_proba(rows)
     weights, bias = np.zeros((classes, train.shape[1])), np.full(classes, -1e4)
-    two = len(model.classes_) == 2  # scikit-learn then keeps one row, the second class against the first
+    two = len(model.classes_) == 2  # scikit-learn then stores one row: the second class against the first
     weights[model.classes_] = np.vstack([0 * model.coef_, model.coef_]) if two else model.coef_
     bias[model.classes_] = np.append([0.0], model.intercept_) if two else model.intercept_
     return Logistic(weights, bias, probabilities)
@@ -81,8 +81,8 @@ def logistic(train: np.ndarray, labels: np.ndarray, rows: np.ndarray, classes: i
 class CheapMethods:
     """Trains the cheap methods on a fold or on a slice of it.
 
-    The SVM chooses its strength on the fold's choosing rows and then learns from these too; a slice takes the same
-    share of both, so that a curve's last point is the method's score. Word statistics are learned once per fold.
+    The SVM selects C on the fold's validation rows and is then trained on these too; a slice takes the same share of
+    both, so that a curve's last point is the method's score. Word statistics are fitted once per fold.
     """
 
     sample: Sample
@@ -95,7 +95,7 @@ class CheapMethods:
     ) -> np.ndarray:
         """Labels for the rows `test` after training `method` on this share of the fold, drawn with `seed`.
 
-        What was trained on the whole fold before is not trained again.
+        A model that was trained on the whole fold is cached.
         """
         if share >= 1 and test is fold.test and ROLES[method] == "trained" and self._learns(fold):
             return _predict_fold(self.sample, self, method, fold)[0]
@@ -120,7 +120,7 @@ class CheapMethods:
         return np.asarray((matrix[test] @ weights.T + bias).argmax(axis=1))
 
     def svm(self, fold: Fold, progress: Progress | None = None) -> Solution:
-        """The linear SVM of the whole fold, as a fine-tune with the method `linear` ships it."""
+        """The linear SVM of the whole fold, the same as a fine-tune with the method `linear`."""
         key = fold.train.tobytes()
         if key not in self._svms:
             train, dev = self.sample.part(fold.train), self.sample.part(fold.dev)
@@ -131,7 +131,7 @@ class CheapMethods:
         return self._svms[key]
 
     def logistic(self, fold: Fold) -> Logistic:
-        """The logistic regression of the whole fold, asked about its held-out rows, then its choosing rows."""
+        """The logistic regression of the whole fold, with predictions for its held-out, then its validation rows."""
         key, sample = fold.train.tobytes() + fold.test.tobytes(), self.sample
         if key not in self._logistics:
             rows = sample.features[np.concatenate([fold.test, fold.dev])]
@@ -144,29 +144,29 @@ class CheapMethods:
         return len(np.unique(self.sample.labels[fold.train])) > 1
 
     @cached_property
-    def choosing_folds(self) -> list[Fold]:
-        """What chooses between methods; none where nothing is chosen.
+    def validation_folds(self) -> list[Fold]:
+        """The folds that select a method; none where nothing is selected.
 
-        The choosing rows after the training ones; where they are few, all rows that are not held out, each scored
-        once, with near-copies on one side.
+        The validation rows; where they are few, cross-validation over all rows that are not held out, with near-copies in
+        one fold.
         """
         once = self.sample.once
         if not self.sample.one_split or not len(once.dev):
             return []
         none, rows = once.dev[:0], np.concatenate([once.train, once.dev])
         alone = [Fold(once.train, none, once.dev)]
-        if len(once.dev) >= FEW_CHOOSING:
+        if len(once.dev) >= FEW_VALIDATION_ROWS:
             return alone
         clusters = find_duplicates([self.sample.rows[i].text for i in rows]).of
         numbers = np.unique(clusters, return_inverse=True)[1]
-        place = np.random.default_rng(0).permutation(numbers.max() + 1)[numbers] % CHOOSING_FOLDS
-        folds = [Fold(rows[place != at], none, rows[place == at]) for at in range(CHOOSING_FOLDS)]
+        place = np.random.default_rng(0).permutation(numbers.max() + 1)[numbers] % VALIDATION_FOLDS
+        folds = [Fold(rows[place != at], none, rows[place == at]) for at in range(VALIDATION_FOLDS)]
         return folds if all(len(fold.test) and len(fold.train) for fold in folds) else alone
 
     @property
-    def choosing_rows(self) -> int:
-        """How many rows a choosing score rests on."""
-        return sum(len(fold.test) for fold in self.choosing_folds)
+    def validation_rows(self) -> int:
+        """The number of rows behind a validation score."""
+        return sum(len(fold.test) for fold in self.validation_folds)
 
     def _matrix(self, fold: Fold) -> Any:
         key = fold.train.tobytes()
@@ -179,7 +179,7 @@ class CheapMethods:
 
 @dataclass(frozen=True)
 class NoEmbedder:
-    """In the place of the encoder `key`, for a model that is scored on rows that are embedded already."""
+    """A placeholder for the encoder `key`, for a model that is scored on embedded rows."""
 
     key: str
 
@@ -196,7 +196,7 @@ def _slice(rows: np.ndarray, share: float, seed: Sequence[int]) -> np.ndarray:
 
 
 def trials(texts: Sequence[str], vectors: np.ndarray, labels: np.ndarray) -> dict[str, Callable[[], object]]:
-    """One training of each trained method on these rows, to be timed; nothing where there is one class only."""
+    """Yields one training of each method on these rows, for timing; nothing with one class only."""
     classes = int(labels.max()) + 1
     if classes < 2:
         return {}
@@ -206,17 +206,17 @@ def trials(texts: Sequence[str], vectors: np.ndarray, labels: np.ndarray) -> dic
     }
 
 
-def score_ladder(
+def score_baselines(
     sample: Sample,
     cheap: CheapMethods,
     metric: str,
     progress: Progress,
     before: Callable[[str], None] = lambda method: None,
 ) -> tuple[list[Predictions], Predictions]:
-    """The cheap systems on every held-out row, and the trained one that does best on the choosing rows.
+    """The baselines on every held-out row, and the trained one with the best validation score.
 
-    Without choosing rows that is logistic regression, the better of the two on few rows (training.md). `before` hears
-    each method's name before it is trained.
+    Without validation rows that is logistic regression, the better of the two on few rows (training.md). `before` is
+    called with each method's name before its training.
     """
     systems = []
     for number, method in enumerate(ROLES, 1):
@@ -228,8 +228,8 @@ def score_ladder(
 
 
 def best_trained(systems: Sequence[Predictions]) -> Predictions:
-    """The trained cheap system that the choosing rows name."""
-    return best_by_choosing([system for system in systems if system.role == "trained"], LOGISTIC)
+    """The trained baseline with the best validation score."""
+    return best_on_validation([system for system in systems if system.role == "trained"], LOGISTIC)
 
 
 def _predict_folds(sample: Sample, cheap: CheapMethods, method: str, metric: str) -> Predictions:
@@ -241,7 +241,7 @@ def _predict_folds(sample: Sample, cheap: CheapMethods, method: str, metric: str
     labels = np.concatenate([part for part, _ in parts])
     probabilities = [part for _, part in parts if part is not None]
     likely = np.concatenate(probabilities) if len(probabilities) == len(parts) else None
-    choosing_score = _choosing_score(sample, cheap, method, metric)
+    choosing_score = _validation_score(sample, cheap, method, metric)
     return Predictions(method, ROLES[method], labels, seconds, likely, choosing_score)
 
 
@@ -260,9 +260,9 @@ def _predict_fold(
     return scores.argmax(axis=1), scores
 
 
-def _choosing_score(sample: Sample, cheap: CheapMethods, method: str, metric: str) -> float | None:
-    """The score on the rows that choose, of models that have not learned from them; None without such rows."""
-    folds, once = cheap.choosing_folds, sample.once
+def _validation_score(sample: Sample, cheap: CheapMethods, method: str, metric: str) -> float | None:
+    """The score on the validation folds, by models that were not trained on them; None without any."""
+    folds, once = cheap.validation_folds, sample.once
     if not folds:
         return None
     truth = sample.labels[np.concatenate([fold.test for fold in folds])]
@@ -277,8 +277,8 @@ def _choosing_score(sample: Sample, cheap: CheapMethods, method: str, metric: st
     return score(truth, labels, metric, len(sample.names))
 
 
-def learnable(labels: np.ndarray, truth: np.ndarray, seed: int = 0, draws: int = 999) -> float:
-    """The p-value of "these answers have nothing to do with the labels", by shuffling the answers."""
+def permutation_p_value(labels: np.ndarray, truth: np.ndarray, seed: int = 0, draws: int = 999) -> float:
+    """The p-value of a permutation test: the answers are independent of the labels."""
     rng = np.random.default_rng(seed)
     hits = int((labels == truth).sum())
     as_good = sum(int((rng.permutation(labels) == truth).sum()) >= hits for _ in range(draws))
@@ -286,9 +286,9 @@ def learnable(labels: np.ndarray, truth: np.ndarray, seed: int = 0, draws: int =
 
 
 def weak_classes(sample: Sample, systems: Sequence[Predictions], count: int = 5) -> tuple[str, ...]:
-    """The classes that more tickets would help most: often asked for and often missed, worst first.
+    """The classes that more tickets would help most: frequent and often missed, worst first.
 
-    Weighs each class's mistakes by all systems together, so that no single method's weakness decides.
+    Sums each class's mistakes over all systems, so that no single method decides.
     """
     truth = sample.truth
     mistakes = sum((system.labels != truth).astype(float) for system in systems) / max(1, len(systems))

@@ -1,6 +1,6 @@
-"""The one picture of a dataset: how many tickets per queue (or week), and what was wrong with the rows.
+"""The plot of a dataset: tickets per queue (or week), and the problems of its rows.
 
-Large type and an opaque ground, so that it reads on a phone in dark and in light mode.
+Large type on an opaque background, readable on a phone in dark and in light mode.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ INK, MUTED, GROUND = "#1d1c1d", "#5b5f66", "#ffffff"
 BAR, FEW, ISSUE = "#0b6e4f", "#c2410c", "#b45309"
 MAX_BARS = 14
 MAX_ISSUES = 6
-ENOUGH = 50  # tickets a queue from which training is worth a try
+ENOUGH = 50  # tickets per queue that make training worth a try
 
 
 def card_png(card: Card) -> bytes:
-    """The picture as PNG, about 1,000 pixels wide; needs no display."""
+    """The plot as PNG, about 1,000 pixels wide; needs no display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -47,7 +47,7 @@ def card_png(card: Card) -> bytes:
 
 
 def card_alt(card: Card) -> str:
-    """The picture in words, for screen readers."""
+    """The alt text of the plot, for screen readers."""
     bars, title = _bars(card)
     figures = ", ".join(f"{name} {count}" for name, count in bars)
     wrong = ", ".join(f"{name} {count}" for name, count in issues(card)) or "none"
@@ -75,7 +75,7 @@ def _bars(card: Card) -> tuple[list[tuple[str, int]], str]:
 
 
 def _draw(axes: Any, bars: Sequence[tuple[str, int]], colors: Sequence[str], title: str, of: int = 0) -> None:
-    """Horizontal bars with their numbers at the end (and the share `of` all rows); no axis to decipher."""
+    """Horizontal bars with their numbers at the end (and the share `of` all rows); no axis."""
     places = range(len(bars) - 1, -1, -1)
     most = max(count for _, count in bars)
     axes.barh(places, [count for _, count in bars], color=colors, height=0.66)

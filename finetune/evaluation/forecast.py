@@ -1,7 +1,7 @@
 """From a pilot's learning curve to the score on more rows, with a 90% band, or a refusal that says why.
 
 The value is the mean of two forms (finetune/evaluation/forecast.py): one starts at guessing and levels off, the
-other is a plain power law of the last four sizes; from early points the first is too low and the second too
+other is a power_law power law of the last four sizes; from early points the first is too low and the second too
 high. The band adds up what was found to explain the errors on eleven sets (docs/quality.md): how
 far ahead the gain lies, what the held-out rows cannot resolve, how few rows the pilot has, and, least, the bootstrapped curve and the
 disagreement of the forms. Pure: no I/O. Does not cover a change of the data itself: new classes, other
@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 NUMBER_UP_TO = 2.0  # times the pilot's rows: a number
-BAND_UP_TO = 4.0  # a band; beyond, only a direction
+BAND_UP_TO = 4.0  # a band; beyond it only a direction
 DRAWS = 120
 CURVE_NOISE, FORMS, HELD_OUT, GAIN, SCALE = 0.02, 0.006, 1.02, 0.042, 1.07  # fitted: --calibrate
 FEW = 3.0  # over the rows of the pilot: what a curve of few rows is off by beside all that, as a share
-FAR = 0.4  # beyond BAND_UP_TO the band grows with this power of the distance
+FAR = 0.4  # exponent of the distance, for the band beyond BAND_UP_TO
 Z90 = 1.645
 
 
@@ -50,7 +50,7 @@ class Ahead:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What lies ahead, or `refused` with the reason and what to do about it (then `ahead` is empty)."""
+    """The forecasts, or `refused` with the reason and the advice (then `ahead` is empty)."""
 
     ahead: tuple[Ahead, ...]
     refused: str | None = None
@@ -76,9 +76,12 @@ def forecast(
     if reason:
         return Forecast((), reason)
     sizes_ahead = np.array(sorted(set(at)), dtype=float)
-    curves = np.vstack([means, _shake(points, sizes, means, spread, np.random.default_rng(seed))])
+    curves = np.vstack([means, _bootstrap_curves(points, sizes, means, spread, np.random.default_rng(seed))])
     both = np.stack(
-        [1 - sigmoid(sizes, 1 - curves, sizes_ahead, 1 - floor), 1 - plain(sizes, 1 - curves, sizes_ahead)]
+        [
+            1 - sigmoid(sizes, 1 - curves, sizes_ahead, 1 - floor),
+            1 - power_law(sizes, 1 - curves, sizes_ahead),
+        ]
     )
     ahead = tuple(
         _ahead(int(rows), rows / sizes[-1], means[-1], both[:, :, i], held_out)
@@ -105,7 +108,7 @@ def curve(points: Sequence[Point]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def refusal(
     sizes: np.ndarray, means: np.ndarray, spread: np.ndarray, held_out: int, floor: float
 ) -> str | None:
-    """Why no forecast may be given, or None."""
+    """The reason why no forecast is given, or None."""
     if len(sizes) < 4:
         return f"Only {len(sizes)} sizes were measured and a curve needs at least 4: label more tickets."
     noise = np.sqrt(means * (1 - means) / held_out)
@@ -149,14 +152,14 @@ def _ahead(rows: int, times: float, today: float, both: np.ndarray, held_out: in
     return Ahead(rows, float(times), value, band[0], band[1], band[2], band[3], trust)
 
 
-def _shake(
+def _bootstrap_curves(
     points: Sequence[Point],
     sizes: np.ndarray,
     means: np.ndarray,
     spread: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Bootstrapped mean curves (DRAWS, sizes): seeds resampled, plus the spread that one seed cannot show."""
+    """Bootstrapped mean curves (DRAWS, sizes): resamples the seeds and adds the pooled spread for single seeds."""
     count = np.array([sum(1 for p in points if p.rows == size) for size in sizes])
     error = spread / np.sqrt(count)
     return np.clip(means + rng.normal(size=(DRAWS, len(sizes))) * error, 0.0, 1.0)
@@ -168,7 +171,7 @@ MIN_ERROR = 1e-4
 
 
 def sigmoid(sizes: np.ndarray, errors: np.ndarray, rows: np.ndarray, at_zero: float) -> np.ndarray:
-    """The chance-anchored form; for each (b, k) of a grid the floor c is solved exactly, c in [0, 1]."""
+    """The form that starts at chance; for each (b, k) of a grid the floor c in [0, 1] is solved exactly."""
     weight = sizes / sizes.sum()
     best = np.full(len(errors), np.inf)
     result = np.zeros((len(errors), len(rows)))
@@ -187,7 +190,7 @@ def sigmoid(sizes: np.ndarray, errors: np.ndarray, rows: np.ndarray, at_zero: fl
     return result
 
 
-def plain(sizes: np.ndarray, errors: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def power_law(sizes: np.ndarray, errors: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """A straight line between the logarithms of the last four sizes and their errors; never rising."""
     x = np.log(sizes[-4:] / sizes[-1])
     y = np.log(np.maximum(errors[:, -4:], MIN_ERROR))

@@ -1,8 +1,8 @@
-"""Which labels are probably wrong: cleanlab on probabilities that each row's own model never saw it for.
+"""Finds labels that are probably wrong: cleanlab on out-of-fold probabilities.
 
-Embeddings and logistic regression, cross-validated with near-copies on one side (a copy with the same wrong
-label would defend it). Covers labels that disagree with similar tickets; does not cover a queue that is
-wrong throughout, nor classes of fewer than MIN_CLASS_ROWS rows. A suspect is a question to a person, not a verdict.
+Embeddings and logistic regression, cross-validated with near-copies in one fold (else a copy with the same wrong label
+would confirm it). Covers labels that disagree with similar tickets; does not cover a queue that is wrong throughout,
+nor classes of fewer than MIN_CLASS_ROWS rows. A suspect is a question to a person, not a decision.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 FOLDS = 5
-MIN_CLASS_ROWS = 5  # rows that a class needs to be checked
-MAX_CHECKED_ROWS = 20_000  # rows checked at once, drawn at random of more; so many take minutes
+MIN_CLASS_ROWS = 5  # rows that a class needs for the check
+MAX_CHECKED_ROWS = 20_000  # of more rows a random sample is checked; so many take minutes
 MIN_CONFUSIONS, OVERLAP = (
     5,
     0.3,
@@ -33,7 +33,7 @@ Embed = Callable[[Sequence[str]], "np.ndarray"]
 
 @dataclass(frozen=True)
 class Suspect:
-    """One label that its neighbours contradict; the shares are out-of-fold probabilities."""
+    """One suspicious label; the shares are out-of-fold probabilities."""
 
     row: int
     id: str
@@ -44,17 +44,17 @@ class Suspect:
 
 
 @dataclass(frozen=True)
-class Noise:
-    """The suspects, the most doubtful label first, of the `row_count` rows."""
+class LabelNoise:
+    """The suspects among `row_count` rows, most doubtful first."""
 
     row_count: int
     suspects: tuple[Suspect, ...]
     accuracy: float
     overlaps: tuple[Overlap, ...] = ()
-    total: int = 0  # more than `row_count` where these were drawn at random from so many labelled rows
+    total: int = 0  # all labelled rows, of which `row_count` were checked
 
     def to_card(self) -> dict[str, Any]:
-        """What the card keeps: counts and queue names, no ticket."""
+        """The counts and queue names for the card, without tickets."""
         classes = Counter(suspect.given for suspect in self.suspects)
         return {
             "checked": self.row_count,
@@ -66,7 +66,7 @@ class Noise:
         }
 
     def to_check(self) -> LabelCheck:
-        """What is kept beside the rows, for the questions to a person."""
+        """The stored check, for the questions to a person."""
         doubts = (
             Doubt(one.id, one.given, one.suggested, round(one.given_share, 3), round(one.suggested_share, 3))
             for one in self.suspects
@@ -74,7 +74,7 @@ class Noise:
         return LabelCheck(self.row_count, self.total, tuple(doubts), self.overlaps)
 
 
-def find_noise(tickets: Tickets, embed: Embed | None = None, seed: int = 7) -> Noise:
+def find_label_noise(tickets: Tickets, embed: Embed | None = None, seed: int = 7) -> LabelNoise:
     """Check every label (of MAX_CHECKED_ROWS rows, drawn with `seed`, where there are more). `embed` gives (n, dim) rows; by default frozen MiniLM.
 
     Deterministic for a seed. Raises DatasetError where there are no two classes of MIN_CLASS_ROWS rows.
@@ -107,11 +107,13 @@ def find_noise(tickets: Tickets, embed: Embed | None = None, seed: int = 7) -> N
         suspects.append(Suspect(rows[place], row.id, names[targets[place]], names[best], own, other))
     overlaps = _overlaps(names, targets, shares.argmax(1))
     whole = total if total > MAX_CHECKED_ROWS else len(rows)
-    return Noise(len(rows), tuple(suspects), float((shares.argmax(1) == targets).mean()), overlaps, whole)
+    return LabelNoise(
+        len(rows), tuple(suspects), float((shares.argmax(1) == targets).mean()), overlaps, whole
+    )
 
 
 def _overlaps(names: Sequence[str], targets: np.ndarray, guesses: np.ndarray) -> tuple[Overlap, ...]:
-    """Pairs of labels that are given for one another, in both directions, the most confused first."""
+    """Pairs of labels that are confused in both directions, most confused first."""
     pairs = Counter(zip(targets.tolist(), guesses.tolist(), strict=True))
     sizes = Counter(targets.tolist())
     overlaps = []
@@ -124,7 +126,7 @@ def _overlaps(names: Sequence[str], targets: np.ndarray, guesses: np.ndarray) ->
 
 
 def _out_of_fold(vectors: np.ndarray, targets: np.ndarray, groups: Sequence[int], seed: int) -> np.ndarray:
-    """(n, classes) probabilities by models that saw neither the row nor its near-copies."""
+    """(n, classes) out-of-fold probabilities, near-copies in one fold."""
     import warnings
 
     import numpy as np
@@ -134,7 +136,9 @@ def _out_of_fold(vectors: np.ndarray, targets: np.ndarray, groups: Sequence[int]
     shares = np.zeros((len(targets), int(targets.max()) + 1))
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a class of few clusters may miss in a fold: its share is then 0
+        warnings.simplefilter(
+            "ignore"
+        )  # a class of few clusters may be missing in a fold: its probability is then 0
         for train, test in folds.split(vectors, targets, groups):
             model = LogisticRegression(C=STRENGTH, max_iter=300).fit(vectors[train], targets[train])
             shares[np.ix_(test, model.classes_)] = model.predict_proba(vectors[test])

@@ -1,8 +1,8 @@
-"""The learning curve: what a cheap system scores with an eighth of the tickets up to all, and what more would bring.
+"""The learning curve: a baseline's score with an eighth of the tickets up to all, and the forecast for more.
 
-One curve per dataset and method: a measurement and a fine-tune on the same rows draw and judge the same one. Every
-slice is a prefix of one shuffled order per seed, so larger slices hold the smaller ones. Of replies it is the nearest
-past answer. The tuned model is one point beside it, with all tickets.
+One curve per dataset and method: a measurement and a fine-tune on the same rows get the same one. Each slice is a prefix of
+one shuffled order per seed, so larger slices contain the smaller ones. For replies the baseline is the nearest past
+answer. The tuned model is one extra point, with all tickets.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from finetune.reports.parts import LearningPoint, Score
 STEPS = (8.0, 5.657, 4.0, 2.828, 2.0, 1.414, 1.0)  # rows / step
 SMALLEST = 16
 SEEDS, SEEDS_OF_MANY = 5, 3
-MANY_ROWS = 3_000  # from here on the fits take so long, and scatter so little, that 3 seeds do
-WORTH = 0.01  # points (as a share) of a doubling from which on more tickets are worth their labels
+MANY_ROWS = 3_000  # above this, 3 seeds are enough: fits are slow and vary little
+WORTH = 0.01  # gain of a doubling (a share) that makes more tickets worth their labels
 
-MIN_CLASS_ROWS, CHANCE = 10, 0.05  # held-out rows of a class to judge it by; wrong calls over all classes
+MIN_CLASS_ROWS, CHANCE = 10, 0.05  # held-out rows per class; familywise error rate over all classes
 
 SizeScore = Callable[[int, int], float]
 Answers = dict[
@@ -42,7 +42,7 @@ def sizes(rows: int) -> list[int]:
 
 
 def seeds_for(rows: int) -> int:
-    """Repeats of each size: set by the rows alone, so that the same rows always give the same curve."""
+    """Repeats of each size; they depend on the row count alone, so the same rows give the same curve."""
     return SEEDS if rows <= MANY_ROWS else SEEDS_OF_MANY
 
 
@@ -53,7 +53,7 @@ def curve_plan(rows: int) -> list[tuple[int, int]]:
 
 
 def curve_work(rows: int) -> float:
-    """The trainings of a curve, counted in trainings on all rows; the full size is trained already."""
+    """The cost of a curve in trainings on all rows; the full size is trained already."""
     return sum(size for size, _ in curve_plan(rows) if size < rows) / max(1, rows)
 
 
@@ -103,10 +103,10 @@ def slice_score(
 
 
 def rising_classes(sample: Sample, answers: Answers) -> str:
-    """Which classes half of the tickets to all of them brought forward for certain, worded; "" without a curve.
+    """A sentence on the classes that improved significantly from half of the tickets to all; "" without a curve.
 
-    Of each class the share of right answers with all tickets minus that with half of them, row by row, over the
-    seeds; "for certain" counts that many classes are looked at.
+    Compares the right answers per class row by row, over the seeds; the significance level is corrected for the number
+    of classes.
     """
     from scipy.stats import norm
 
@@ -164,7 +164,7 @@ def answer_curve(
     seed: int,
     score: Score,
 ) -> tuple[LearningPoint, ...]:
-    """How like the real answers the nearest past one is (chrF), by growing rows.
+    """The chrF of the nearest past answer against the real one, by growing rows.
 
     `vectors` are unit embeddings of the past and of the test tickets, `past` and `real` their answers; `score` is the
     score with all rows.
@@ -184,7 +184,7 @@ def answer_curve(
 
 
 def judge_doubling(points: Sequence[Point], held_out: int, floor: float) -> str:
-    """What twice the tickets are expected to bring the cheap method, with its 90% band; "" without a curve.
+    """A sentence on the baseline's expected score with twice the tickets, with its 90% band; "" without a curve.
 
     `floor` is the score of always guessing the largest class.
     """
@@ -214,7 +214,7 @@ def doubling_sentence(ahead: Forecast, points: Sequence[Point]) -> str:
 
 
 def last_answers(curve_: Sequence[LearningPoint]) -> str:
-    """What twice the past answers to copy from brought last, one draw on these rows; "" without two points."""
+    """A sentence on the gain of the last doubling of past answers; "" without two points."""
     if len(curve_) < 2:
         return ""
     half, full = curve_[-2:]

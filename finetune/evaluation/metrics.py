@@ -1,4 +1,4 @@
-"""Scores of every system on the same held-out tickets, with intervals, and what they mean together."""
+"""Scores per class and for replies, and notes on the training curves."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from finetune.reports.finetune import ClassScore
 from finetune.reports.parts import Confusion, LossPoint, SystemLine
 
 SHOWN_PAIRS = 8
-MIN_RISE = 0.02  # of the validation loss: less is no overfitting, however small the loss
+MIN_RISE = 0.02  # relative rise of the validation loss that counts as overfitting
 
 
-def confused_pairs(
+def frequent_confusions(
     truth: np.ndarray, predicted: np.ndarray, names: Sequence[str], texts: Sequence[str]
 ) -> tuple[Confusion, ...]:
-    """The most frequent mistakes, each with one ticket that shows it."""
+    """The most frequent confusions, each with one example ticket."""
     wrong = [(int(t), int(p)) for t, p in zip(truth, predicted, strict=True) if t != p]
     example = {(int(t), int(p)): text for t, p, text in zip(truth, predicted, texts, strict=True) if t != p}
     return tuple(
@@ -29,7 +29,7 @@ def confused_pairs(
 
 
 def per_class(truth: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> tuple[ClassScore, ...]:
-    """Precision, recall and F1 of each class that occurs, the weakest first."""
+    """Precision, recall and F1 of each class that occurs, lowest F1 first."""
     entries = []
     for number, name in enumerate(names):
         is_true, is_guess = truth == number, predicted == number
@@ -46,7 +46,7 @@ def per_class(truth: np.ndarray, predicted: np.ndarray, names: Sequence[str]) ->
 
 
 def overfitting(history: Sequence[LossPoint]) -> str | None:
-    """A sentence when validation loss has turned up while training loss still falls, else None."""
+    """A sentence when validation loss rises while training loss still falls, else None."""
     val = [(point.step, point.val_loss) for point in history if point.val_loss is not None]
     train = [point.loss for point in history if point.loss is not None]
     if len(val) < 2 or len(train) < 4:
@@ -91,13 +91,13 @@ def score_replies(
     counts: np.ndarray,
     seconds: float,
 ) -> tuple[SystemLine, np.ndarray]:
-    """The report's line for one system, all shares of one with 95% intervals, and its chrF per row."""
+    """One system's line of the report (shares of one with 95% intervals), and its chrF per row."""
     per_row = {
         "chrf": chrf(replies, real),
         "rouge_l": rouge_l(replies, real),
         "similarity": (embedder(replies) * embedder(real)).sum(axis=1),
         "facts_from_ticket": np.array(
-            [not inventions(a, t) for a, t in zip(replies, tickets, strict=True)], float
+            [not unsupported_facts(a, t) for a, t in zip(replies, tickets, strict=True)], float
         ),
     }
     scores = {key: bootstrap(counts, mean_statistic(values)).score for key, values in per_row.items()}
@@ -122,8 +122,8 @@ def rouge_l(replies: Sequence[str], real: Sequence[str]) -> np.ndarray:
     return np.array([scorer.score(theirs, ours)["rougeL"].fmeasure for ours, theirs in pairs])
 
 
-def inventions(answer: str, ticket: str) -> list[str]:
-    """Numbers and names in the answer that the ticket does not hold.
+def unsupported_facts(answer: str, ticket: str) -> list[str]:
+    """Numbers and names in the answer that are not in the ticket.
 
     Covers digits and capitalised words inside sentences. Does not cover facts in lower case, nor names that
     start a sentence.

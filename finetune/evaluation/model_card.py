@@ -1,4 +1,4 @@
-"""The model card: what a tuned model is, how good, and everything needed to repeat the run."""
+"""The model card: what a tuned model is, its scores, and how to repeat the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures for a phone, readable on dark and light: wide lines, large type, an opaque white ground."""
+"""Plots for a phone, readable in dark and light mode: wide lines, large type, an opaque white background."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def confusion_plot(truth: np.ndarray, predicted: np.ndarray, names: Sequence[str
     for cells, shades in (
         (hits, "Greens"),
         (~hits, "Oranges"),
-    ):  # a mistake must not look like a right answer
+    ):  # a mistake needs another colour than a right answer
         axes.imshow(
             np.where(cells & (table > 0), table, np.nan),
             cmap=shades,
@@ -175,7 +175,7 @@ def confusion_plot(truth: np.ndarray, predicted: np.ndarray, names: Sequence[str
         if count:
             color = "white" if count > 0.55 * most else INK
             axes.text(p, t, str(count), ha="center", va="center", fontsize=12, color=color, weight="bold")
-    numbers = [str(at) for at in range(1, len(subset) + 1)]  # twelve slanted names would overlap on a phone
+    numbers = [str(at) for at in range(1, len(subset) + 1)]  # twelve rotated names would overlap on a phone
     labels = [f"{_wrap(names[c], 22)}  $\\bf{{{number}}}$" for c, number in zip(subset, numbers, strict=True)]
     axes.set_yticks(range(len(subset)), labels, fontsize=12)
     axes.set_xticks(range(len(subset)), numbers, fontsize=12)

@@ -1,4 +1,4 @@
-"""What one system says of held-out rows, and its scores: the same words in a measurement and in a fine-tune."""
+"""One system's predictions on held-out rows, and its scores; shared by measurements and fine-tunes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ METRICS = ("accuracy", "macro_f1")
 class Predictions:
     """One system's class number per held-out row (-1: no answer), and probabilities (rows, classes) if it has them.
 
-    `rows` are the row numbers that it was asked about, where these are not all held-out ones. `choosing_score` is
-    its score on the choosing rows: what may decide between systems.
+    `rows` are the row numbers of its predictions, where these are not all held-out ones. `choosing_score` is its score
+    on the validation rows, which selects between systems.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Predictions:
     usd: float = 0.0
 
     def at(self, places: np.ndarray) -> Predictions:
-        """The same system on some of its rows, by their places."""
+        """The same predictions on some of their rows, by index."""
         likely = None if self.probabilities is None else self.probabilities[places]
         return replace(self, labels=self.labels[places], probabilities=likely)
 
@@ -56,7 +56,7 @@ class SystemScore:
     seconds: float
     choosing_score: float | None = None
     calibration_error: float | None = None
-    rows: int | None = None  # that it was asked about, where not all
+    rows: int | None = None  # number of rows, where not all
     calls: int = 0
     usd: float = 0.0
     automatic: Mapping[str, Interval] = field(default_factory=dict)  # share answered, by error rate
@@ -103,7 +103,7 @@ class SystemScore:
 
 
 def score_system(predictions: Predictions, truth: np.ndarray, classes: int) -> SystemScore:
-    """Its scores against `truth`; no answer counts as wrong. The same rows give the same figures everywhere."""
+    """The scores against `truth`; a missing answer counts as wrong."""
     counts = resample_counts(len(truth), seed=0)
     right = predictions.labels == truth
     labels = np.where(predictions.labels < 0, (truth + 1) % classes, predictions.labels)
@@ -131,10 +131,10 @@ def score(truth: np.ndarray, labels: np.ndarray, metric: str, classes: int) -> f
     return float(macro_f1_statistic(truth, labels, classes)(np.ones((1, len(truth)), dtype=np.float32))[0])
 
 
-def best_by_choosing(systems: Sequence[Predictions], default: str) -> Predictions:
-    """The one with the highest score on the choosing rows; the one named `default` where there are none.
+def best_on_validation(systems: Sequence[Predictions], default: str) -> Predictions:
+    """The system with the highest validation score; the one named `default` without validation rows.
 
-    Held-out rows have no say in it, so the winner's held-out score is no lucky draw.
+    Held-out rows do not select it, so its held-out score is unbiased.
     """
     candidates = [system for system in systems if system.choosing_score is not None]
     if candidates:

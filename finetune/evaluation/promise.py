@@ -1,4 +1,4 @@
-"""The promised error rate: from which confidence on a model may answer alone, and whether it has kept its promise.
+"""The promised error rate: the confidence threshold that keeps it, and the test whether it was kept.
 
 A promise is the largest share of wrong answers, among those given, that a team accepts (0.05). Source: Clopper and
 Pearson, Biometrika 1934. Conformal sets do not serve here: they keep coverage while half of the single answers may be
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 SURE = 0.95
-MISTAKES = 2  # a start that affords none fails by one unlucky row, a later one where only few rows are sure
-CHECKS_A_MONTH = 15.0  # times the promise
-ALARM = 0.01  # chance of an alarm where the promise is just kept
+MISTAKES = 2  # a first test that allows no mistake fails by one unlucky row; a later one needs many sure rows
+CHECKS_A_MONTH = 15.0  # divided by the promised rate
+FALSE_ALARM_CHANCE = 0.01  # false-alarm probability where the promise is just kept
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Threshold:
     upper: float = 1.0
 
     def admits(self, confidence: float) -> bool:
-        """Whether an answer of this confidence may stand alone."""
+        """Whether an answer of this confidence needs no check."""
         return self.value is not None and confidence >= self.value
 
     def describe(self, promise: float) -> str:
@@ -105,10 +105,10 @@ def sequence(rows: int, promise: float) -> np.ndarray:
     return np.append(sizes, rows)
 
 
-def breaks_promise(wrong: int, checks: int, promise: float, chance: float = ALARM) -> bool:
-    """Whether so many mistakes among the answered tickets that people looked at are too many for the promise.
+def exceeds_promise(wrong: int, checks: int, promise: float, chance: float = FALSE_ALARM_CHANCE) -> bool:
+    """Whether the mistakes among the checked answers exceed the promised rate.
 
-    One-sided exact binomial test: a kept promise is called broken with at most `chance`.
+    One-sided exact binomial test with false-alarm probability `chance`.
     """
     if not checks or wrong <= promise * checks:
         return False

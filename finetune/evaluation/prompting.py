@@ -1,7 +1,7 @@
-"""Prompts as systems to compare with: zero-shot, few-shot and retrieved examples through a callable, within a spending cap.
+"""Prompting baselines: zero-shot, few-shot and retrieved examples, within a spending cap.
 
-Every variant answers the same randomly drawn held-out tickets; which one counts is decided on choosing rows.
-Tickets go into the prompt as data between fences; an answer that is no class name counts as wrong.
+Every variant answers the same random held-out tickets; validation rows select the best one. Tickets stand in the prompt
+as data between fences; an answer that is no class name counts as wrong.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ VARIANTS = (ZERO, DESCRIBED, FEW, RETRIEVED)
 EXAMPLES = {ZERO: 0, DESCRIBED: 0, FEW: 16, RETRIEVED: 8}
 MAX_TEST, MAX_DEV, MIN_TEST = 150, 40, 20
 ANSWER_TOKENS = 12
-SHARE_OF_TIME = 0.8  # of the time for prompts that is planned with
-LONGER_PROMPTS = 1.5  # prompts with examples take so many times what those without take, over all variants
+SHARE_OF_TIME = 0.8  # of the prompting time that the plan uses
+LONGER_PROMPTS = 1.5  # mean time factor over all variants, as prompts with examples are longer
 WORDS_A_CLASS = 8
 WORD = re.compile(r"[^\W\d_]{4,}")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What all variants share: the rows to ask about, the examples that stand in every prompt, the classes' words."""
+    """The shared input of all variants: the rows, the fixed examples, the class descriptions."""
 
     sample: Sample
     fold: Fold
@@ -71,7 +71,7 @@ def prompting_systems(
     progress: Progress,
     allowed_s: float = 120.0,
 ) -> tuple[list[Predictions], str | None, list[str]]:
-    """The prompts that could be afforded, the best by choosing rows, and notes."""
+    """The variants within the budget, the best by validation score, and notes."""
     fold, rng, notes, began = sample.once, np.random.default_rng([seed, 5]), limit.notes, time.monotonic()
     descriptions = describe_classes(sample, fold)
     each = sum(_call_usd(sample, name, descriptions, limit) for name in VARIANTS)
@@ -112,16 +112,16 @@ def prompting_systems(
 def rows_in_time(
     llm: Llm, trials: Sequence[str], limit: SpendLimit, allowed_s: float
 ) -> tuple[int, list[str]]:
-    """Rows that a server of one's own can answer in all variants within the time, by its pace on a few prompts.
+    """How many rows a self-hosted server can answer in all variants within the time, measured on a few prompts.
 
-    At least those that MIN_TEST needs: where even they do not fit, the later variants are left out. With a line
-    where the server's pace leaves fewer rows than there would be.
+    At least MIN_TEST: if even these do not fit, later variants are skipped. The second value is a note where the server's
+    pace limits the rows.
     """
     began = time.monotonic()
     try:
         ask_all(llm, trials, ANSWER_TOKENS, limit, silent(), allowed_s)
     except UnansweredError:
-        return MAX_TEST * 4 // 3, []  # the first variant says what is wrong with the server
+        return MAX_TEST * 4 // 3, []  # the first variant reports the server error
     pace_s = (time.monotonic() - began) / len(trials)
     rows = int(SHARE_OF_TIME * allowed_s / (len(VARIANTS) * LONGER_PROMPTS * pace_s))
     if rows >= MAX_TEST + MAX_DEV:
@@ -133,7 +133,7 @@ def rows_in_time(
 
 
 def _predictions(trial: Trial, name: str, answers: Answers) -> Predictions:
-    """The held-out answers, with the score on the choosing rows."""
+    """The held-out predictions, with the validation score."""
     sample, dev = trial.sample, trial.dev
     labels = np.array([read_answer(text or "", sample.names) for text in answers.texts])
     choosing_score = (
@@ -159,7 +159,7 @@ def _predictions(trial: Trial, name: str, answers: Answers) -> Predictions:
 
 
 def _without_gaps(labels: np.ndarray, sample: Sample, rows: np.ndarray) -> np.ndarray:
-    """The labels, with a wrong one where there is no answer."""
+    """The labels; a missing answer becomes a wrong label."""
     return np.where(labels < 0, (sample.labels[rows] + 1) % len(sample.names), labels)
 
 
@@ -177,9 +177,9 @@ def prompt(
 
 
 def describe_classes(sample: Sample, fold: Fold) -> tuple[str, ...]:
-    """The words that set each class apart among the training rows, the most telling first.
+    """The most distinctive words of each class in the training rows, highest weight first.
 
-    A word's weight is its share of the class's rows less its share of all rows.
+    A word's weight is its share of the class's rows minus its share of all rows.
     """
     holding: list[Counter[str]] = [Counter() for _ in sample.names]
     for row in fold.train:

@@ -1,4 +1,4 @@
-"""How many tickets a system can answer by itself at an error rate: the most confident ones, the rest goes to people.
+"""The share of tickets that a system can answer alone at an error rate: the most confident ones.
 
 Source: El-Yaniv and Wiener, Journal of Machine Learning Research 2010 (risk-coverage). Pure.
 """
@@ -13,7 +13,7 @@ from finetune.evaluation.statistics import Interval, resample_counts
 
 RESAMPLES = 500
 ERROR_RATES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.1, 0.15, 0.2)
-"""The shares of wrong answers, among those given, that a report answers for."""
+"""The error rates that a report evaluates."""
 
 
 def automatic_share(confidence: np.ndarray, right: np.ndarray, error_rate: float) -> Interval:

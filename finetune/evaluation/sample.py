@@ -1,7 +1,7 @@
-"""The rows a measurement works on: drawn, embedded once, and cut into training, choosing and held-out rows.
+"""The rows of a measurement: sampled, embedded once, and split into training, validation and held-out rows.
 
-Held-out rows (`Fold.test`) serve for scores only. Where there are too few for one held-out set, every row is
-held out once by cross-validation; then there are no choosing rows and nothing is chosen.
+Held-out rows (`Fold.test`) are only scored. Few rows are cross-validated instead: each row is held out once, there are no
+validation rows, and nothing is selected.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Embed = Callable[..., np.ndarray]
 
 @dataclass(frozen=True)
 class Fold:
-    """Row numbers: to train, to choose (may be empty) and held out."""
+    """Row numbers: training, validation (may be empty) and held out."""
 
     train: np.ndarray
     dev: np.ndarray
@@ -157,8 +157,8 @@ def number_rows(
     names = (*train_names, *sorted({str(row.label) for row in rows} - set(train_names)))
     number = {name: at for at, name in enumerate(names)}
     labels = np.array([number[str(row.label)] for row in rows], dtype=int)
-    choosing = [i for i in cut.dev if labels[i] < len(train_names)]
-    once = _fold(cut.train, choosing, cut.test)
+    validation = [i for i in cut.dev if labels[i] < len(train_names)]
+    once = _fold(cut.train, validation, cut.test)
     folds = tuple(_fold(cut.training(at), (), test) for at, test in enumerate(cut.folds)) or (once,)
     began = work_seconds()
     features = unit_embeddings([row.text for row in rows], embed, progress, folder, encoder)
@@ -174,7 +174,7 @@ def _fold(*sides: Sequence[int]) -> Fold:
 def unit_embeddings(
     texts: Sequence[str], embed: Embed, progress: Progress, folder: Path, encoder: str = MINILM
 ) -> np.ndarray:
-    """Unit embeddings in the order of `texts`, read from `folder` where an interrupted run with the same encoder left them."""
+    """Unit embeddings in the order of `texts`, read from `folder` if an interrupted run with the same encoder cached them."""
     marks = [*texts] if encoder == MINILM else [encoder, *texts]
     key = hashlib.sha256("\0".join(marks).encode()).hexdigest()[:16]
     file = folder / f"embeddings-{key}.npy"
@@ -198,14 +198,14 @@ def unit_embeddings(
 
 
 def drop_embeddings(folder: Path) -> None:
-    """Remove what `unit_embeddings` left for a run that goes on later."""
+    """Remove the cached embeddings."""
     for file in folder.glob("embeddings-*.npy"):
         file.unlink()
 
 
 @dataclass(frozen=True)
-class Caution:
-    """What a reader of the scores must know about the rows; `kind` is for decisions, `text` for people."""
+class DataWarning:
+    """A warning about the rows; `kind` is for code, `text` for people."""
 
     kind: str
     text: str
@@ -215,8 +215,8 @@ SINGLE, UNSEEN, COPIES, FEW = "single", "unseen", "copies", "few"
 DRIFT, MIX = "drift", "mix"
 
 
-def cautions(sample: Sample) -> list[Caution]:
-    """What is odd about the rows themselves."""
+def data_warnings(sample: Sample) -> list[DataWarning]:
+    """The warnings about the rows themselves."""
     notes = []
     counts = Counter(str(row.label) for row in sample.rows)
     single = [name for name, count in counts.items() if count == 1]
@@ -225,7 +225,7 @@ def cautions(sample: Sample) -> list[Caution]:
             f"{len(single)} class(es) have one ticket only and cannot be both learned and tested: "
             f"{', '.join(single[:5])}. Add tickets or merge them."
         )
-        notes.append(Caution(SINGLE, text))
+        notes.append(DataWarning(SINGLE, text))
     unseen = {sample.names[i] for fold in sample.folds for i in set(sample.labels[fold.test])}
     unseen -= {sample.names[i] for fold in sample.folds for i in set(sample.labels[fold.train])}
     if unseen - set(single):
@@ -233,16 +233,16 @@ def cautions(sample: Sample) -> list[Caution]:
             f"{len(unseen)} class(es) occur in held-out tickets only, so they count as mistakes: "
             f"{', '.join(sorted(unseen)[:5])}."
         )
-        notes.append(Caution(UNSEEN, text))
+        notes.append(DataWarning(UNSEEN, text))
     copies = len(sample.rows) - len({" ".join(row.text.lower().split()) for row in sample.rows})
     if copies > MANY_COPIES * len(sample.rows):
         text = (
             f"{copies:,} of {len(sample.rows):,} tickets are exact copies of others: "
             "they were kept on one side, and the real number of different tickets is smaller."
         )
-        notes.append(Caution(COPIES, text))
+        notes.append(DataWarning(COPIES, text))
     if not sample.one_split:
-        notes.append(Caution(FEW, f"Few tickets: {sample.how.split(';')[0]}."))
+        notes.append(DataWarning(FEW, f"Few tickets: {sample.how.split(';')[0]}."))
     return notes
 
 
@@ -260,8 +260,8 @@ def newer_test(sample: Sample) -> bool:
     return sample.one_split and all(dates) and max(dates[0]) <= min(dates[1])
 
 
-def drift_cautions(sample: Sample, dev: float | None, dev_rows: int, test: float) -> list[Caution]:
-    """A lower score on newer tickets than on `dev_rows` older ones, and classes that changed their share."""
+def drift_warnings(sample: Sample, dev: float | None, dev_rows: int, test: float) -> list[DataWarning]:
+    """Warnings on drift: a lower score on newer tickets than on `dev_rows` older ones, and changed class shares."""
     if not newer_test(sample):
         return []
     notes, fold = [], sample.once
@@ -274,14 +274,14 @@ def drift_cautions(sample: Sample, dev: float | None, dev_rows: int, test: float
                 f"{100 * dev:.1f}%. Expect it to fall further with time: retrain often, or train on "
                 "recent tickets."
             )
-            notes.append(Caution(DRIFT, text))
+            notes.append(DataWarning(DRIFT, text))
     shift, usual = mix_shift(sample.labels[fold.train], sample.labels[fold.test], len(sample.names))
     if shift > max(MIN_SHIFT, usual):
         text = (
             f"The mix of classes changed: {100 * shift:.0f}% of the latest tickets would have to move to "
             "another class to look like the training tickets."
         )
-        notes.append(Caution(MIX, text))
+        notes.append(DataWarning(MIX, text))
     return notes
 
 

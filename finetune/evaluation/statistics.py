@@ -1,6 +1,6 @@
-"""How sure a figure is: bootstrap, Wilson and Tango intervals, McNemar's test, and how many rows settle it.
+"""Uncertainty of scores: bootstrap, Wilson and Tango intervals, McNemar's test, and required sample sizes.
 
-All percentages here are fractions of one; rows are the unit of resampling.
+All shares are fractions of one; rows are the unit of resampling.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def paired_means(finetune: np.ndarray, baseline: np.ndarray, counts: np.ndarray)
 
 
 def rows_to_settle(difference: float, disagreement: float) -> int | None:
-    """Test rows for McNemar's test to see `difference` with 80% power at 5%; None when there is none.
+    """Test rows that McNemar's test needs to detect `difference` with 80% power at 5%; None without a difference.
 
     `disagreement` is the share of rows on which exactly one system is right (Connor 1987).
     """

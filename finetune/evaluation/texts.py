@@ -1,4 +1,4 @@
-"""What the texts make doubtful: longer than the encoder reads, or in a language that it hardly knows. Pure."""
+"""Warnings about the texts: longer than the encoder reads, or in a language that it does not know. Pure."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 
 from finetune.catalog import ENCODERS, MINILM, has_encoder
 from finetune.data.languages import NAMES, asks_for, language_shares
-from finetune.evaluation.sample import Caution
+from finetune.evaluation.sample import DataWarning
 
 LONG_TEXTS, LANGUAGE = "long", "language"
 WORDS_READ = 190  # about the 256 tokens of the packaged encoder, in English
-MANY = 0.1  # share of the texts from which on a caution is worth its line
+MANY = 0.1  # share of the texts that justifies a warning
 LOOKED_AT = 300
 
 
-def text_cautions(texts: Sequence[str], seed: int, encoder: str = MINILM) -> list[Caution]:
-    """What a reader of the scores must know about the texts, from up to LOOKED_AT of them, embedded by `encoder`."""
+def text_warnings(texts: Sequence[str], seed: int, encoder: str = MINILM) -> list[DataWarning]:
+    """The warnings about the texts, from up to LOOKED_AT of them, embedded by `encoder`."""
     order = np.random.default_rng([seed, 3]).permutation(len(texts))[:LOOKED_AT]
     some = [texts[at] for at in order]
     notes = []
@@ -28,15 +28,15 @@ def text_cautions(texts: Sequence[str], seed: int, encoder: str = MINILM) -> lis
             f"{100 * long:.0f}% of the tickets are longer than the {WORDS_READ} words or so that the encoder reads: "
             "of them it and the fine-tune know the beginning only; the linear SVM counts the words of the whole text."
         )
-        notes.append(Caution(LONG_TEXTS, text))
+        notes.append(DataWarning(LONG_TEXTS, text))
     languages = foreign_languages(some)
     if sum(languages.values()) > MANY:
-        notes.append(Caution(LANGUAGE, language_caution(languages, encoder)))
+        notes.append(DataWarning(LANGUAGE, language_warning(languages, encoder)))
     return notes
 
 
-def language_caution(languages: Counter[str], encoder: str) -> str:
-    """Which encoder read tickets that are not all English, and what that means."""
+def language_warning(languages: Counter[str], encoder: str) -> str:
+    """The warning about tickets in other languages than English: which encoder read them, and its limits."""
     if encoder == MINILM:
         rest = "The packaged encoder learned English, so the figures hold for it alone: a multilingual base model may do better."
         wish = ENCODERS[asks_for(languages)]
@@ -58,5 +58,5 @@ def list_languages(languages: Counter[str]) -> str:
 
 
 def foreign_languages(texts: Sequence[str]) -> Counter[str]:
-    """The share of the texts that are for certain in each language but English."""
+    """The share of the texts in each language other than English, certain ones only."""
     return Counter({code: share for code, share in language_shares(texts).items() if code not in ("en", "")})

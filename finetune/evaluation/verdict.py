@@ -1,4 +1,4 @@
-"""From scores to words: whether training was worth it, in one plain sentence a manager can act on."""
+"""Says from the scores whether training was worth it, in one sentence for a manager."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from finetune.data.split import DEV_SHARE, MAX_DEV_ROWS, MAX_TEST_ROWS, SMALL, TEST_SHARE
 from finetune.data.split import FOLDS as SPLIT_FOLDS
-from finetune.evaluation.baselines import CHOOSING_FOLDS, FEW_CHOOSING, LOGISTIC, WORDS_SVM
+from finetune.evaluation.baselines import FEW_VALIDATION_ROWS, LOGISTIC, VALIDATION_FOLDS, WORDS_SVM
 from finetune.evaluation.learning_curve import curve_work
 from finetune.measurement.pilot import cheapest_pilot_s
 from finetune.methods.linear import STRENGTHS
@@ -34,8 +34,8 @@ class Shape:
             return cls(rows - test, 0, test, SPLIT_FOLDS, {LOGISTIC: SPLIT_FOLDS, WORDS_SVM: SPLIT_FOLDS})
         test = min(max(MIN_TEST_ROWS, round(TEST_SHARE * rows)), MAX_TEST_ROWS)
         dev = min(round(DEV_SHARE * (rows - test)), MAX_DEV_ROWS)
-        choosing = CHOOSING_FOLDS if dev < FEW_CHOOSING else 0
-        trainings = {LOGISTIC: 1 + choosing, WORDS_SVM: len(STRENGTHS) + 1 + choosing}
+        validation = VALIDATION_FOLDS if dev < FEW_VALIDATION_ROWS else 0
+        trainings = {LOGISTIC: 1 + validation, WORDS_SVM: len(STRENGTHS) + 1 + validation}
         return cls(rows - test - dev, dev, test, 1, trainings)
 
 

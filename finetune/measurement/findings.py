@@ -98,7 +98,7 @@ class Bench:
 class Findings:
     """Everything measured and forecast, before it is decided upon.
 
-    `systems` and `scores` go line by line; `best` needs no fine-tune and was named by the choosing rows. `pilot` is
+    `systems` and `scores` go line by line; `best` needs no fine-tune and was named by the validation rows. `pilot` is
     what a fine-tune gains, measured here or by an earlier job; `missing_minutes` what a pilot would take that could
     change the answer and was not run.
     """

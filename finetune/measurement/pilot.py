@@ -31,7 +31,7 @@ from finetune.progress import Progress
 from finetune.reports.measurement import PilotPart
 from finetune.reports.parts import Interval
 from finetune.spec import Spec, defaults
-from finetune.tasks.triage.data import on_one_fold
+from finetune.tasks.triage.data import on_holdout
 from finetune.training.checks import PROBE_STEPS
 
 RECIPE = defaults({"task": PILOT_TASK, "method": PILOT.name})
@@ -43,7 +43,7 @@ STEP_COST = 4.6  # training a row for one epoch against embedding it once: 3.6 o
 CHECKED_ROWS = 8 * PROBE_STEPS  # one batch is learned before training begins, to see that it can be
 SHRINK, UNSURE = 0.4, 0.3  # the gain falls with this power of the rows, and how unsure that is
 REACH = 4.2  # a gain is carried to so many times the pilot's rows, no further
-AS_MANY = 1.2  # a cross-validated cheap method learns from the choosing rows too: still the same tickets
+AS_MANY = 1.2  # a cross-validated cheap method learns from the validation rows too: still the same tickets
 SEED_NOISE = 0.005  # seeds of one run differ by tenths of a point
 DEV_ROWS = 300
 
@@ -157,7 +157,7 @@ def _seconds(rows: int, epochs: int, dev: int, test: int, row_s: float) -> float
 
 
 def training_s(rows: int, epochs: int, dev: int, row_s: float) -> float:
-    """Seconds of work of one training, by what one pass of a row takes: the check before it, its steps, the choosing rows."""
+    """Seconds of work of one training, by what one pass of a row takes: the check before it, its steps, the validation rows."""
     steps = STEP_COST * (rows * epochs + CHECKED_ROWS)
     return row_s * (rows + steps + epochs * dev)
 
@@ -187,7 +187,7 @@ def run_pilot(sample: Sample, cheap: CheapMethods, run: PilotRun, progress: Prog
     truth, classes = sample.labels[fold.test], len(sample.names)
     against = run.baseline.name
     theirs = (
-        on_one_fold(sample, run.baseline).labels  # as the job's report compares, cross-validated or not
+        on_holdout(sample, run.baseline).labels  # as the job's report compares, cross-validated or not
         if whole
         else cheap.predict_after(against, fold, train, dev, fold.test)
     )
@@ -214,15 +214,15 @@ def _tuned_shares(
 ) -> np.ndarray:
     """Held-out probabilities (rows, all classes) by the pilot's method; the `whole` one is trained as a job trains it."""
     from finetune.tasks.triage.model import load_tuned, train_triage
-    from finetune.tasks.triage.run import blend_in
+    from finetune.tasks.triage.run import add_linear_half
 
     spec: Spec = replace(RECIPE, dataset="pilot", epochs=run.epochs, seed=run.seed)
     classes = np.unique(sample.labels[train])
     index = {label: at for at, label in enumerate(classes)}
-    choosing = [row for row in sample.once.dev if sample.labels[row] in index]
-    choosing = choosing if whole else choosing[:DEV_ROWS]
+    validation = [row for row in sample.once.dev if sample.labels[row] in index]
+    validation = validation if whole else validation[:DEV_ROWS]
     place = run.folder / PILOT_FOLDER
-    learning, dev = sample.part(train), sample.part(np.array(choosing, dtype=int))
+    learning, dev = sample.part(train), sample.part(np.array(validation, dtype=int))
     train_side, dev_side = (
         replace(side, labels=np.array([index[label] for label in side.labels], dtype=int))
         for side in (learning, dev)
@@ -230,7 +230,7 @@ def _tuned_shares(
     names = tuple(sample.names[label] for label in classes)
     train_triage(spec, train_side, dev_side, names, place, progress)
     if whole and spec.blend:
-        blend_in(sample, cheap, place, progress)
+        add_linear_half(sample, cheap, place, progress)
     test = sample.part(sample.once.test)
     scores = load_tuned(place).probabilities(test.texts, progress.check)
     shutil.rmtree(place, ignore_errors=True)

@@ -1,7 +1,7 @@
 """The measured verdict: score what is cheaper, train a pilot, forecast the full run, price it, decide.
 
 Reads top to bottom as it runs. Held-out rows are only ever scored: which method is best, whether a pilot runs and
-which prompt counts are decided on the choosing rows (tests/finetune/measurement/test_held_out_rows.py tries to leak them). Time
+which prompt counts are decided on the validation rows (tests/finetune/measurement/test_held_out_rows.py tries to leak them). Time
 is counted in seconds of this process's own work, so that other people's load changes no decision.
 """
 
@@ -24,8 +24,8 @@ from finetune.evaluation.baselines import CheapMethods
 from finetune.evaluation.forecast import Ahead, Forecast, Point, forecast
 from finetune.evaluation.learning_curve import Answers, curve_points, rising_classes, slice_score
 from finetune.evaluation.predictions import Predictions, SystemScore, score, score_system
-from finetune.evaluation.sample import DRIFT, Embed, Sample, cautions, drift_cautions
-from finetune.evaluation.texts import text_cautions
+from finetune.evaluation.sample import DRIFT, Embed, Sample, data_warnings, drift_warnings
+from finetune.evaluation.texts import text_warnings
 from finetune.measurement.budget import Budget
 from finetune.measurement.evidence import Evidence, on_same_rows
 from finetune.measurement.figures import price_and_decide
@@ -44,7 +44,7 @@ from finetune.methods import PILOT
 from finetune.progress import FINISH, Progress
 from finetune.reports.measurement import MeasurementReport
 from finetune.reports.parts import Interval, Spent
-from finetune.tasks.triage.data import on_one_fold
+from finetune.tasks.triage.data import on_holdout
 from finetune.tasks.triage.prompts import PromptAnswers, prompt_answers
 
 MIN_ROWS = 50
@@ -129,13 +129,13 @@ class Survey:
         """The trial's baselines, prompts, curve, fine-tune pilot and forecasts, in this order."""
         sample, request, progress = self.sample, self.request, self.progress
         cheap, ladder, baseline = trial.cheap, trial.ladder, trial.baseline
-        notes = [*cautions(sample), *text_cautions(sample.texts, request.seed, sample.encoder)]
+        notes = [*data_warnings(sample), *text_warnings(sample.texts, request.seed, sample.encoder)]
         progress.phase("baselines")
         scores = {system.name: score_system(system, sample.truth, len(sample.names)) for system in ladder}
-        drift = drift_cautions(
+        drift = drift_warnings(
             sample,
             baseline.choosing_score,
-            cheap.choosing_rows,
+            cheap.validation_rows,
             scores[baseline.name].score(request.metric).value,
         )
         prompts = self._prompts()
@@ -165,7 +165,7 @@ class Survey:
             missing,
             next(iter(within_reach([at_all, now], pilot)), None) if pilot else None,
             within_reach(more.ahead, pilot) if pilot else (),
-            baselines.learnable(baseline.labels, sample.truth),
+            baselines.permutation_p_value(baseline.labels, sample.truth),
             evidence,
             any(caution.kind == DRIFT for caution in drift),
             [text for text in texts if text],
@@ -199,8 +199,8 @@ class Survey:
         if evidence and not evidence[0].pilot:
             return _against(pilot_of(evidence[0]), sample, baseline, request.metric), None
         plan = plan_pilot(sample, self.budget.left, self.tuned_s_per_row)
-        choosing_rows = len(sample.once.dev) if best.role == "prompt" else cheap.choosing_rows
-        if _clearly_met(best, choosing_rows, request.target):
+        validation_rows = len(sample.once.dev) if best.role == "prompt" else cheap.validation_rows
+        if _clearly_met(best, validation_rows, request.target):
             return None, plan.seconds / 60 if plan else None
         if evidence and (evidence[0].whole or plan is None or evidence[0].rows >= plan.rows or not plan.fits):
             return pilot_of(evidence[0]), None
@@ -250,7 +250,7 @@ def _against(pilot: Pilot, sample: Sample, baseline: Predictions, metric: str) -
     """
     if pilot.against == baseline.name and metric == "accuracy":
         return pilot
-    truth, theirs = sample.labels[sample.once.test], on_one_fold(sample, baseline).labels
+    truth, theirs = sample.labels[sample.once.test], on_holdout(sample, baseline).labels
     gain = pilot.score.score(metric).value - score(truth, theirs, metric, len(sample.names))
     half = pilot.gain.half_width
     return replace(pilot, against=baseline.name, gain=Interval(gain, gain - half, gain + half))
@@ -261,7 +261,7 @@ def _prompt_line(sample: Sample, system: Predictions) -> SystemScore:
 
 
 def _better(baseline: Predictions, prompts: PromptAnswers) -> Predictions:
-    """The one that did better on the choosing rows."""
+    """The one that did better on the validation rows."""
     prompt = next((system for system in prompts.systems if system.name == prompts.best), None)
     if prompt is None or (prompt.choosing_score or 0.0) <= (baseline.choosing_score or 0.0):
         return baseline
@@ -269,7 +269,7 @@ def _better(baseline: Predictions, prompts: PromptAnswers) -> Predictions:
 
 
 def _clearly_met(best: Predictions, rows: int, target: float) -> bool:
-    """Whether the `rows` choosing rows say that the target is met without a fine-tune, their noise taken off."""
+    """Whether the `rows` validation rows say that the target is met without a fine-tune, their noise taken off."""
     if best.choosing_score is None:
         return False
     noise = np.sqrt(best.choosing_score * (1 - best.choosing_score) / max(1, rows))

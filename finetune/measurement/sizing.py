@@ -212,7 +212,7 @@ class Sizing:
         cut_s = clock() - began - self._embedding
         cheap = CheapMethods(sample)
         watch = LadderWatch(cost, size, len(sample.names), lab.budget, may_stop=before is not None)
-        ladder, baseline = baselines.score_ladder(sample, cheap, self.metric, lab.progress, watch)
+        ladder, baseline = baselines.score_baselines(sample, cheap, self.metric, lab.progress, watch)
         watch.end()
         began = clock()
         score_system(ladder[-1], sample.truth, len(sample.names))
@@ -289,11 +289,11 @@ class LadderWatch:
 
 def _trainings(cheap: CheapMethods) -> dict[str, int]:
     """How often each trained method was trained for its scores."""
-    folds, choosing = len(cheap.sample.folds), len(cheap.choosing_folds)
-    if cheap.sample.one_split and choosing == 1:
+    folds, validation = len(cheap.sample.folds), len(cheap.validation_folds)
+    if cheap.sample.one_split and validation == 1:
         return {LOGISTIC: 1, WORDS_SVM: len(STRENGTHS) + 1}
     own = len(STRENGTHS) + 1 if cheap.sample.one_split and len(cheap.sample.once.dev) else folds
-    return {LOGISTIC: folds + choosing, WORDS_SVM: own + choosing}
+    return {LOGISTIC: folds + validation, WORDS_SVM: own + validation}
 
 
 def find_sample(

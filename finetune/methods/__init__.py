@@ -57,7 +57,7 @@ class Classifier(Protocol):
 class Solution:
     """What a solver came to: the model, its seconds, the settings that it chose and why.
 
-    `dev_probabilities` are those of the model before it learned from the rows to choose on.
+    `dev_probabilities` are those of the model before it was refitted on the validation rows.
     """
 
     model: Any

@@ -37,7 +37,7 @@ def bedrock_line(question: str, answer: str) -> dict[str, Any]:
 
 
 def bedrock_files(tickets: Tickets, recipe: Mapping[str, Any]) -> dict[str, bytes]:
-    """The rows to train on in Nova's shape; those to choose on stay at home, as nothing is chosen there."""
+    """The training rows in Nova's format; no validation rows, as Bedrock does not use them."""
     return {TRAIN: files_by(bedrock_line, tickets, recipe)[TRAIN]}
 
 

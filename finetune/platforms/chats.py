@@ -27,7 +27,7 @@ def openai_line(question: str, answer: str) -> dict[str, Any]:
 def files_by(
     line: Line, tickets: Tickets, recipe: Mapping[str, Any], most_dev: int | None = None
 ) -> dict[str, bytes]:
-    """The rows to train on, and at most `most_dev` of those to choose on where there are some, one chat a line.
+    """The training rows and at most `most_dev` validation rows, one chat a line.
 
     The cut is the one that the evaluation at home makes; its test rows are in neither file.
     """

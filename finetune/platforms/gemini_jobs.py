@@ -13,7 +13,7 @@ from finetune.platforms.google import KEY, STAGES, time_of
 
 LABEL = "Google Gemini"
 TOKENS = "trainwise_tokens"  # a label: the tokens that we expect to be trained
-MAX_DEV = 5000  # rows to choose on that Google takes
+MAX_DEV = 5000  # validation rows that Google accepts
 
 
 def gemini_line(question: str, answer: str) -> dict[str, Any]:

@@ -197,7 +197,7 @@ class MeasurementReport:
 
     @property
     def best(self) -> SystemLine | None:
-        """What does best without a fine-tune, by the choosing rows."""
+        """The best system without a fine-tune, by validation score."""
         return next((line for line in self.ladder if line.best), None)
 
     def to_json(self) -> dict[str, Any]:

@@ -287,7 +287,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class LossPoint:
-    """A step of training: its loss, and at the end of an epoch that on the rows to choose on."""
+    """A training step: its loss, and at the end of an epoch the validation loss."""
 
     step: int
     loss: float | None = None

@@ -69,7 +69,7 @@ Chats = list[tuple[str, str]]
 @dataclass(frozen=True)
 class HostedTask:
     """A task for a model that a platform tunes: `question` asks about one ticket, `chats` gives questions with answers to
-    train on and to choose on, `run(spec, tickets, folder, progress, model)` measures it, `read(text, card)` its answer."""
+    train on and to validate on, `run(spec, tickets, folder, progress, model)` measures it, `read(text, card)` its answer."""
 
     question: Callable[[str], str]
     chats: Callable[[Spec, Tickets], tuple[Chats, Chats]]
@@ -81,7 +81,7 @@ class HostedTask:
 class RemoteTraining:
     """A task that a remote machine can train without held-out rows: `Task.run` evaluates the returned model here.
 
-    `sides(spec, tickets)` gives the rows to train on and to choose on, `train(spec, learning, choosing, folder, progress)`
+    `sides(spec, tickets)` gives the rows to train on and to choose on, `train(spec, learning, validation, folder, progress)`
     leaves in `folder` what `Task.run` goes on from.
     """
 

@@ -33,7 +33,7 @@ Collate = Callable[[list[dict[str, Any]]], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Examples:
-    """Tokenised rows to train on and to choose on, and how a batch of them is put together.
+    """Tokenised training and validation rows, and their collate function.
 
     `accuracy`: the network gives `logits` and the rows one class number each, so right answers are counted.
     """
@@ -64,7 +64,7 @@ def fit(
     progress: Progress,
     trainer_kind: type[LeanTrainer] = LeanTrainer,
 ) -> TrainingResult:
-    """Train `model` in place and leave its best weights (by loss on the choosing rows) in it.
+    """Train `model` in place and leave its best weights (by validation loss) in it.
 
     Resumes from the newest intact checkpoint in `folder`. Raises Stopped, LossNotFinite, DiskFull or
     OutOfMemory; each leaves the last good checkpoint.

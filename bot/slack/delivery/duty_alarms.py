@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from bot.slack.on_duty import observation_of
 from finetune.evaluation.alarms import VERSION, Alarms
-from finetune.evaluation.on_duty import LOOKED_AT, Observation
+from finetune.evaluation.duty_monitoring import LOOKED_AT, Observation
 from worker.ledger.duty import DELETED, Watch
 from worker.ledger.duty_events import Event, NewEvents, State, advance, checked_events_since
 
@@ -26,7 +26,7 @@ def update_alarms(engine: Engine, watch: Watch, confidences: np.ndarray) -> Alar
         first_alarms = Alarms.begin(watch.error_rate, confidences.tolist())
         alarms = first_alarms if news.state is None else Alarms.from_json(news.state)
         if news.all_judged is not None:
-            alarms.check_anew(_correct_flags(news.all_judged))
+            alarms.recompute_checks(_correct_flags(news.all_judged))
         for event in news.events:
             _apply_event(alarms, event)
         return alarms.to_json()
@@ -48,9 +48,9 @@ def judged_observations(engine: Engine, watch: Watch) -> list[Observation]:
 def _apply_event(alarms: Alarms, event: Event) -> None:
     if event.words is not None:
         for right in _correct_flags([event]):
-            alarms.take_check(right)
+            alarms.add_check(right)
     elif event.ticket.confidence is not None:
-        alarms.take_ticket(event.ticket.confidence, event.ticket.is_near)
+        alarms.add_ticket(event.ticket.confidence, event.ticket.is_near)
 
 
 def _correct_flags(events: Sequence[Event]) -> Iterable[bool]:

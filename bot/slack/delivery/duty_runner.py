@@ -41,7 +41,7 @@ from bot.slack.ui.blocks import section
 from bot.slack.ui.duty import card_message, ticket_line
 from bot.slack.ui.limits import validate_message
 from finetune.errors import FinetuneError
-from finetune.evaluation.on_duty import SUSPICION, recalibrate
+from finetune.evaluation.duty_monitoring import SUSPICION, recalibrate
 from finetune.serving.answers import ServedModel
 from finetune.serving.versions import hashed_share
 from worker.ledger import duty

@@ -22,7 +22,7 @@ from bot.slack.ui.blocks import (
     text_input,
 )
 from bot.slack.ui.escape import escape, one_line
-from finetune.evaluation.on_duty import DutyFigures
+from finetune.evaluation.duty_monitoring import DutyFigures
 from worker.ledger.duty import ASKED, LIVE, SHADOW, DutyTicket, Label, Watch
 
 MODES = {

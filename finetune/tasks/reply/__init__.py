@@ -56,14 +56,14 @@ def load_before(place: Path) -> tuple[Any, str] | None:
 
 
 def question(text: str) -> str:
-    """The ticket as a hosted model is asked."""
+    """The question to a hosted model for one ticket."""
     from finetune.tasks.reply import hosted
 
     return hosted.question(text)
 
 
 def chats(spec: Spec, tickets: Tickets) -> tuple[Chats, Chats]:
-    """What a platform is given to train on and to choose on."""
+    """The training and validation chats for a platform."""
     from finetune.tasks.reply import hosted
 
     return hosted.chats(spec, tickets)

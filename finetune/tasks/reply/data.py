@@ -1,4 +1,4 @@
-"""The rows of a reply run: tickets with their real answers, cut into training, choosing and test rows."""
+"""The rows of a reply run: tickets with their real answers, cut into training, validation and test rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from finetune.errors import TrainingDataError
 if TYPE_CHECKING:
     from finetune.spec import Spec
 
-MAX_TEST_ROWS = 200  # written answers are slow; 200 give chrF to about 3 points
+MAX_TEST_ROWS = 200  # generation is slow; 200 answers give chrF to about 3 points
 MAX_DEV_ROWS = 300
 
 
@@ -36,7 +36,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class WrittenAnswers:
-    """What one system wrote for the test tickets `rows_asked` (None: for all of them)."""
+    """One system's replies to the test tickets `rows_asked` (None: all of them)."""
 
     name: str
     role: str
@@ -47,7 +47,7 @@ class WrittenAnswers:
 
 @dataclass(frozen=True)
 class Rows:
-    """The three sides, how they were made, and the folds where the rows are few."""
+    """The three sides of the split, its description, and the folds where rows are few."""
 
     train: Pairs
     dev: Pairs
@@ -82,5 +82,5 @@ def prepare(spec: Spec, tickets: Tickets) -> Rows:
 
 
 def _sample_note(count: int, total: int, purpose: str) -> str:
-    """What was left out of one side, because writing answers takes long."""
+    """A note on the rows left out of one side, as generating answers is slow."""
     return f"; {count} of the {total:,} to {purpose} were drawn" if count < total else ""

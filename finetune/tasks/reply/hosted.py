@@ -1,4 +1,4 @@
-"""Replies by a model that a platform tunes and hosts: its training chats, and its evaluation at home on held-out tickets."""
+"""Replies by a hosted model: its training chats, and its evaluation on held-out tickets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from finetune.reports.finetune import FinetuneReport, Latency
 from finetune.reports.parts import DatasetPart, Spent
 from finetune.tasks.reply.data import Pairs, WrittenAnswers, prepare
 from finetune.tasks.reply.prompts import prompted_replies
-from finetune.tasks.reply.run import RunOutputs, baselines, conclude, judge_pairs, nearest_crossed
+from finetune.tasks.reply.run import RunOutputs, baselines, judge_pairs, nearest_crossed, write_report
 from finetune.training.embedding import FrozenEmbedder
 from finetune.training.summary import TrainingSummary
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 
 def question(text: str) -> str:
-    """The ticket as the model was trained to be asked."""
+    """The question for one ticket, in the form of the training chats."""
     return f"Write the customer-service agent's next answer to this ticket.\n{fence_ticket(text)}"
 
 
 def chats(spec: Spec, tickets: Tickets) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Questions with the team's answers, to train on and to choose on; the cut is that of the evaluation."""
+    """The training and validation chats; the split is that of the evaluation."""
     rows = prepare(spec, draw_rows(tickets, spec.seed))
     return _pairs(rows.train), _pairs(rows.dev)
 
@@ -61,7 +61,7 @@ def run(spec: Spec, tickets: Tickets, folder: Path, progress: Progress, model: H
     llm, beside = model.llm_after(outcome.usd), prompts_folder(folder)
     prompts = prompted_replies(llm, rows.train, test, vectors, beside, spec.seed, progress)
     outputs = RunOutputs([*systems, *prompts.written, ours], rows, vectors, TrainingSummary(model.history))
-    report, opponent = conclude(outputs, embedder, folder, replace(spec, method=PILOT.name))
+    report, opponent = write_report(outputs, embedder, folder, replace(spec, method=PILOT.name))
     nearest, *others = report.systems
     nearest = replace(nearest, cross_validated=nearest_crossed(rows.folds, embedder, spec.seed))
     each = 1000 / len(test)

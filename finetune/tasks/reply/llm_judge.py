@@ -1,6 +1,6 @@
-"""A language model as judge of two systems' replies, each pair read twice with the positions swapped.
+"""An LLM judge of two systems' replies; it reads each pair twice with swapped positions.
 
-A judgement counts only where both readings name the same answer; the share that holds is part of the result.
+A judgement counts only if both readings agree; the share of agreement is part of the result.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from finetune.tasks.reply.data import Pairs
 
 MAX_PAIRS, MIN_PAIRS = 40, 10
 ANSWER_TOKENS = 20
-MIN_CONSISTENT_SHARE = 0.6  # below this share of judgements that hold, the judge is called undecided
+MIN_CONSISTENT_SHARE = 0.6  # below this share of consistent judgements the judge is undecided
 ORDER = (
     "Two agents answered the same customer. Which answer serves the customer better: right, complete, to the "
     "point, polite? The answer that was really sent is given for its facts. Reply with the digit 1 or 2, or "

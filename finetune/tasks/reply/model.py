@@ -64,7 +64,7 @@ class TunedReply:
         return texts
 
     def perplexity(self, tickets: Sequence[str], answers: Sequence[str]) -> float:
-        """exp of the mean loss per answer token: how surprised the model is by the real answers."""
+        """Perplexity of the real answers: exp of the mean loss per answer token."""
         import math
 
         import torch

@@ -1,4 +1,4 @@
-"""The steps of a reply run, in order: rows, nearest past answer, training, writing, evaluation."""
+"""The steps of a reply run in order: rows, nearest past answer, training, generation, evaluation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from finetune.data.ticket import Tickets
 from finetune.evaluation.baselines import most_similar
 from finetune.evaluation.learning_curve import answer_curve, last_answers
-from finetune.evaluation.metrics import inventions, overfitting, score_replies, still_falling
+from finetune.evaluation.metrics import overfitting, score_replies, still_falling, unsupported_facts
 from finetune.evaluation.plots import learning_plot, loss_plot, scores_plot
 from finetune.evaluation.statistics import difference_in_points, paired_means, resample_counts
 from finetune.evaluation.verdict import NEAREST_ANSWER, judge_replies
@@ -41,7 +41,7 @@ from finetune.training.summary import TrainingSummary
 if TYPE_CHECKING:
     from finetune.spec import Spec
 
-PAIRS_KEPT, PAIR_TEXT = 20, 1200  # for the blind comparison by people, and characters of each text
+PAIRS_KEPT, PAIR_TEXT = 20, 1200  # pairs for the blind comparison, and characters of each text
 
 
 def run_reply(
@@ -58,7 +58,7 @@ def run_reply(
     progress.phase("evaluating")
     tuned_answers, perplexity, latency = write_tuned(spec, test, folder, training, progress)
     outputs = RunOutputs([*systems, *prompts.written, tuned_answers], rows, vectors, training)
-    report, opponent = conclude(outputs, embedder, folder, spec)
+    report, opponent = write_report(outputs, embedder, folder, spec)
     nearest, *others = report.systems
     nearest = replace(nearest, cross_validated=nearest_crossed(rows.folds, embedder, spec.seed))
     report = replace(
@@ -76,7 +76,7 @@ def run_reply(
 def write_tuned(
     spec: Spec, test: Pairs, folder: Path, training: TrainingSummary, progress: Progress
 ) -> tuple[WrittenAnswers, float, Latency]:
-    """What the saved model writes, as a user would load it; perplexity and latency."""
+    """The saved model's replies to the test tickets, its perplexity and latency."""
     from finetune.tasks.reply.model import load_tuned
 
     model = load_tuned(folder)
@@ -101,7 +101,7 @@ def judge_pairs(
     finetune, opponent = sides
     rows = list(opponent.rows_asked) if opponent.rows_asked is not None else list(range(len(test)))
     texts, names = ([finetune.answers[i] for i in rows], opponent.answers), (finetune.name, opponent.name)
-    report = replace(report, pairs=kept_pairs(test.at(rows), names, texts, seed))
+    report = replace(report, pairs=pairs_to_compare(test.at(rows), names, texts, seed))
     judgement = judge_answers(llm, test.at(rows), names, texts, folder, seed, progress)
     if judgement is None:
         return report
@@ -109,10 +109,10 @@ def judge_pairs(
     return replace(report, judge=judgement, notes=(judgement.sentence, *report.notes), spent=money)
 
 
-def kept_pairs(
+def pairs_to_compare(
     test: Pairs, names: tuple[str, str], sides: tuple[list[str], list[str]], seed: int
 ) -> AnswerPairs:
-    """Some tickets with both systems' answers, where these differ: what people compare blind in the channel."""
+    """Some tickets with both systems' answers where these differ, for the blind comparison in the channel."""
     differ = [i for i in range(len(test)) if sides[0][i].strip() != sides[1][i].strip()]
     numbers = np.random.default_rng([seed, 9]).permutation(differ)[:PAIRS_KEPT]
     rows = tuple(
@@ -161,7 +161,7 @@ def baselines(
 
 
 def train_once(spec: Spec, train: Pairs, dev: Pairs, folder: Path, progress: Progress) -> TrainingSummary:
-    """Train unless this folder already did."""
+    """Train the model, unless this folder already holds it."""
     if (summary := TrainingSummary.read(folder, progress)) is not None:
         return summary
     from finetune.tasks.reply.model import train_reply
@@ -172,13 +172,13 @@ def train_once(spec: Spec, train: Pairs, dev: Pairs, folder: Path, progress: Pro
 
 
 EXAMPLES = 5
-SAME = 0.2  # of the replies: from there on a reader should know
+SAME = 0.2  # share of identical replies that is worth a note
 NEAREST = "nearest past answer"
 
 
 @dataclass(frozen=True)
 class RunOutputs:
-    """What every system wrote (the nearest past answer first, the tuned one last), and what it learned from.
+    """Every system's replies (the nearest past answer first, the tuned one last), with rows and training.
 
     `vectors` are the embeddings of the training and of the test tickets.
     """
@@ -189,10 +189,10 @@ class RunOutputs:
     training: TrainingSummary
 
 
-def conclude(
+def write_report(
     outputs: RunOutputs, embedder: FrozenEmbedder, folder: Path, spec: Spec
 ) -> tuple[FinetuneReport, WrittenAnswers]:
-    """Score what was written, compare by chrF on the same tickets, draw, and say what it means; the best baseline."""
+    """Score the replies, compare them by chrF on the same tickets, write plots and verdict; returns the best baseline too."""
     systems, test, history = outputs.systems, outputs.rows.test, outputs.training.history
     scores = [_score(one, test, embedder, spec.seed) for one in systems]
     lines = [line for line, _ in scores]
@@ -206,8 +206,8 @@ def conclude(
         outputs.vectors, outputs.rows.train.answers, test.answers, spec.seed, lines[0].scores["chrf"]
     )
     why = [] if verdict.worth_it == "yes" else reasons(spec, history, len(outputs.rows.train))
-    true = _true_to_ticket(test)
-    sentences = [_foreign_facts(lines, best, true), overfitting(history)]
+    true = _supported_share(test)
+    sentences = [_unsupported_note(lines, best, true), overfitting(history)]
     sentences += [repetition_note(systems[-1]), last_answers(curve)]
     report = FinetuneReport(
         headline=verdict.headline,
@@ -227,7 +227,7 @@ def conclude(
 
 
 def reasons(spec: Spec, history: Sequence[LossPoint], tickets: int) -> list[str]:
-    """Why training did not pay, as far as this run can tell, each with what to try next."""
+    """Possible reasons why training did not pay, each with advice."""
     sentences = []
     if not METHODS[spec.method].pretrained:
         sentences.append(
@@ -259,13 +259,15 @@ def _examples(
     ]
 
 
-def _true_to_ticket(test: Pairs) -> float:
-    """The share of the real answers without a number or name from elsewhere: what a perfect model would have."""
-    return float(np.mean([not inventions(a, t) for a, t in zip(test.answers, test.tickets, strict=True)]))
+def _supported_share(test: Pairs) -> float:
+    """The share of real answers whose numbers and names are all in the ticket: the best that a model can reach."""
+    return float(
+        np.mean([not unsupported_facts(a, t) for a, t in zip(test.answers, test.tickets, strict=True)])
+    )
 
 
-def _foreign_facts(lines: Sequence[SystemLine], best: int, real: float) -> str:
-    """How often replies hold a number or name from elsewhere: likeness rewards an invented price like a true one."""
+def _unsupported_note(lines: Sequence[SystemLine], best: int, real: float) -> str:
+    """A note on how often replies have unsupported numbers or names, which chrF does not punish."""
     ours, theirs = (1 - lines[at].scores["facts_from_ticket"].value for at in (-1, best))
     return (
         f"{ours:.0%} of the trained model's replies hold a number or name that the ticket does not, "
@@ -275,7 +277,7 @@ def _foreign_facts(lines: Sequence[SystemLine], best: int, real: float) -> str:
 
 
 def repetition_note(finetune: WrittenAnswers) -> str | None:
-    """A sentence where the model mostly writes one thing, or nothing: the scores alone would not say so."""
+    """A note where the model mostly writes one text or nothing."""
     (text, times), *_ = Counter(answer.strip() for answer in finetune.answers).most_common(1)
     if times < max(2, len(finetune.answers) * SAME):
         return None

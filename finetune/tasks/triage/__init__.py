@@ -54,14 +54,14 @@ def load_before(place: Path) -> tuple[Any, str] | None:
 
 
 def question(text: str) -> str:
-    """The ticket as a hosted model is asked."""
+    """The question to a hosted model for one ticket."""
     from finetune.tasks.triage import hosted
 
     return hosted.question(text)
 
 
 def chats(spec: Spec, tickets: Tickets) -> tuple[Chats, Chats]:
-    """What a platform is given to train on and to choose on."""
+    """The training and validation chats for a platform."""
     from finetune.tasks.triage import hosted
 
     return hosted.chats(spec, tickets)
@@ -93,12 +93,12 @@ def sides(spec: Spec, tickets: Tickets) -> tuple[Tickets, Tickets]:
 
 
 def train_remotely(
-    spec: Spec, learning: Tickets, choosing: Tickets, folder: Path, progress: Progress
+    spec: Spec, learning: Tickets, validation: Tickets, folder: Path, progress: Progress
 ) -> None:
     """The training there."""
     from finetune.tasks.triage import remote_training
 
-    remote_training.train(spec, learning, choosing, folder, progress)
+    remote_training.train(spec, learning, validation, folder, progress)
 
 
 TASK = Task(

@@ -1,4 +1,4 @@
-"""The rows of a triage run: numbered, embedded once, and cut as a measurement of the same rows cuts them."""
+"""The rows of a triage run: embedded once and split as in a measurement of the same rows."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from finetune.training.embedding import Embedder
 if TYPE_CHECKING:
     from finetune.spec import Spec
 
-THIN = 8  # training tickets of a queue, below which it will be weak
+FEW_ROWS = 8  # training tickets of a queue; with fewer it will be weak
 
 
 def prepare(spec: Spec, tickets: Tickets, embedder: Embedder, folder: Path, progress: Progress) -> Sample:
-    """Number the classes, cut the rows and embed each once; says which queues cannot be learned well."""
+    """Number the classes, split the rows and embed each once; notes queues with too few tickets."""
     rows = tuple(row for row in tickets.rows if row.label is not None)
     refuse_single_tickets([str(row.label) for row in rows])
     embed = partial(embedder, check=progress.check)
@@ -38,22 +38,22 @@ def prepare(spec: Spec, tickets: Tickets, embedder: Embedder, folder: Path, prog
             f"{len(unseen)} queue(s) occur only in held-out rows and cannot be learned: "
             f"{', '.join(unseen[:5])}. Their tickets count as mistakes."
         )
-    _note_thin_classes([str(rows[i].label) for i in sample.once.train], progress)
+    _note_small_classes([str(rows[i].label) for i in sample.once.train], progress)
     how = describe_split(sample.cut, "cross-validated" if METHODS[spec.method].is_baseline else "one fold")
     return replace(sample, cut=replace(sample.cut, how=how))
 
 
-def _note_thin_classes(labels: Sequence[str], progress: Progress) -> None:
-    thin = sorted(name for name in set(labels) if labels.count(name) < THIN)
-    if thin:
+def _note_small_classes(labels: Sequence[str], progress: Progress) -> None:
+    small = sorted(name for name in set(labels) if labels.count(name) < FEW_ROWS)
+    if small:
         progress.note(
-            f"{len(thin)} queue(s) have fewer than {THIN} training tickets ({', '.join(thin[:5])}): "
+            f"{len(small)} queue(s) have fewer than {FEW_ROWS} training tickets ({', '.join(small[:5])}): "
             "expect them to be weak; 50 or more make a queue learnable."
         )
 
 
-def on_one_fold(sample: Sample, system: Predictions) -> Predictions:
-    """A cross-validated system's answers to the rows that a system trained once is tested on."""
+def on_holdout(sample: Sample, system: Predictions) -> Predictions:
+    """A cross-validated system's predictions on the holdout test rows."""
     place = {int(row): at for at, row in enumerate(sample.test_rows)}
     return system.at(np.array([place[int(row)] for row in sample.once.test], dtype=int))
 

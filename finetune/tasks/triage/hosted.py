@@ -1,4 +1,4 @@
-"""Triage by a model that a platform tunes and hosts: its training chats, and its evaluation at home on held-out tickets."""
+"""Triage by a hosted model: its training chats, and its evaluation on held-out tickets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from finetune.artifacts import CARD, MODEL
 from finetune.data.drawing import draw_rows
 from finetune.data.split import split
 from finetune.data.ticket import Tickets
-from finetune.evaluation.baselines import CheapMethods, best_trained, score_ladder
+from finetune.evaluation.baselines import CheapMethods, best_trained, score_baselines
 from finetune.evaluation.learning_curve import Answers as Labels
 from finetune.evaluation.learning_curve import rising_classes
 from finetune.evaluation.predictions import Predictions
@@ -27,7 +27,7 @@ from finetune.reports.finetune import FinetuneReport, Latency
 from finetune.reports.parts import Spent
 from finetune.tasks.triage.data import prepare
 from finetune.tasks.triage.prompts import prompt_answers
-from finetune.tasks.triage.run import Answers, conclude, curve_of, keep_before
+from finetune.tasks.triage.run import Answers, curve_of, save_baseline, write_report
 from finetune.training.embedding import embedder_for
 from finetune.training.summary import TrainingSummary
 
@@ -39,12 +39,12 @@ ANSWER_TOKENS = 12
 
 
 def question(text: str) -> str:
-    """The ticket as the model was trained to be asked: short, as it has learned the queues."""
+    """The question for one ticket, in the form of the training chats: short, as the model has learned the queues."""
     return f"Sort this support ticket and answer with the name of its queue only.\n{fence_ticket(text)}"
 
 
 def chats(spec: Spec, tickets: Tickets) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Questions with their labels, to train on and to choose on; the cut is that of the evaluation."""
+    """The training and validation chats; the split is that of the evaluation."""
     rows = tuple(row for row in draw_rows(tickets, spec.seed).rows if row.label is not None)
     cut = split(Tickets(rows, "triage"), spec.seed)
     queues = {rows[i].label for i in cut.train}
@@ -62,8 +62,8 @@ def run(spec: Spec, tickets: Tickets, folder: Path, progress: Progress, model: H
     sample = prepare(spec, tickets, embedder, folder, progress)
     cheap = CheapMethods(sample)
     progress.phase("baselines")
-    ladder, _ = score_ladder(sample, cheap, "accuracy", progress)
-    keep_before(spec, sample, cheap, folder, embedder)
+    baselines, _ = score_baselines(sample, cheap, "accuracy", progress)
+    save_baseline(spec, sample, cheap, folder, embedder)
     progress.phase("evaluating")
     rows = sample.once.test
     questions = [question(sample.rows[i].text) for i in rows]
@@ -73,17 +73,17 @@ def run(spec: Spec, tickets: Tickets, folder: Path, progress: Progress, model: H
     labels = np.where(labels < 0, (sample.labels[rows] + 1) % len(sample.names), labels)
     ours = Predictions(model.title, "tuned", labels, outcome.seconds)
     curve: Labels = {}
-    points = curve_of(sample, cheap, best_trained(ladder).name, spec.seed, progress, curve)
+    points = curve_of(sample, cheap, best_trained(baselines).name, spec.seed, progress, curve)
     (folder / MODEL).mkdir(exist_ok=True)
     card = card_of(model.endpoint, model.platform, model.base_model, "triage", classes=list(sample.names))
     (folder / MODEL / CARD).write_text(json.dumps(card, indent=1))
     drop_embeddings(folder)
     llm = model.llm_after(outcome.usd)
     prompts = prompt_answers(llm, sample, prompts_folder(folder), spec.seed, progress)
-    answers = Answers(sample, ladder, ours, prompts)
+    answers = Answers(sample, baselines, ours, prompts)
     latency = Latency(1000 * outcome.seconds / len(rows), usd_per_1000=1000 * outcome.usd / len(rows))
     training = TrainingSummary(model.history, seconds=outcome.seconds)
-    report = conclude(answers, training, latency, points, folder, rising_classes(sample, curve))
+    report = write_report(answers, training, latency, points, folder, rising_classes(sample, curve))
     notes = [f"{odd} of {len(rows)} answers named no queue: they count as wrong."] if odd else []
     return replace(
         report, spent=Spent(api_usd=report.spent.api_usd + outcome.usd), notes=(*report.notes, *notes)

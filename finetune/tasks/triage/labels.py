@@ -9,7 +9,7 @@ from finetune.errors import TrainingDataError
 
 
 def refuse_single_tickets(labels: Sequence[str]) -> None:
-    """A queue with one ticket can be learned or tested, not both: two queues need at least two each."""
+    """Refuse rows without two queues of at least two tickets: a single ticket cannot be both trained on and tested."""
     often = sum(count > 1 for count in Counter(labels).values())
     if often < 2:
         raise TrainingDataError(

@@ -266,10 +266,10 @@ class Blend:
         return (self.network.probabilities(texts, check) + self.linear.probabilities(texts, check)) / 2
 
 
-def helps(network: np.ndarray, linear: np.ndarray, labels: np.ndarray) -> bool:
-    """Whether the mean makes the dev rows' labels likelier than the network alone does.
+def is_blend_better(network: np.ndarray, linear: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether the mean has a better likelihood on the dev rows than the network alone.
 
-    Likelihood, not accuracy: on 100 dev rows one lucky row would decide.
+    Likelihood, not accuracy: on 100 dev rows one row could decide by chance.
     """
     return log_loss((network + linear) / 2, labels) < log_loss(network, labels)
 

@@ -24,7 +24,7 @@ from finetune.reports.parts import SystemLine
 
 @dataclass(frozen=True)
 class PromptAnswers:
-    """The prompts' answers to the held-out rows that they were asked about; `best` by choosing rows."""
+    """The prompts' answers to the held-out rows that they were asked about; `best` by validation score."""
 
     systems: tuple[Predictions, ...] = ()
     best: str | None = None

@@ -38,14 +38,14 @@ def _bare(rows: Sequence[Ticket], numbers: Sequence[int]) -> Tickets:
     )
 
 
-def train(spec: Spec, learning: Tickets, choosing: Tickets, folder: Path, progress: Progress) -> None:
+def train(spec: Spec, learning: Tickets, validation: Tickets, folder: Path, progress: Progress) -> None:
     """Trains like `run_triage` on the same two parts; writes the model and the training report into `folder`."""
     from finetune.evaluation.baselines import CheapMethods
     from finetune.evaluation.sample import drop_embeddings
     from finetune.tasks.triage.run import train as train_model
     from finetune.training.embedding import embedder_for
 
-    rows = (*learning.rows, *choosing.rows)
+    rows = (*learning.rows, *validation.rows)
     embedder = embedder_for([row.text for row in rows])
     first = len(learning.rows)
     cut = Split(tuple(range(first)), tuple(range(first, len(rows))), (), "as they were sent")

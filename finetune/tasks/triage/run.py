@@ -1,4 +1,4 @@
-"""The steps of a triage run, in order: rows, embeddings, baselines, training, evaluation, verdict."""
+"""The steps of a triage run in order: rows, embeddings, baselines, training, evaluation, verdict."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from finetune.evaluation.baselines import (
     CheapMethods,
     best_trained,
     logistic,
-    score_ladder,
+    score_baselines,
 )
 from finetune.evaluation.forecast import Point
 from finetune.evaluation.learning_curve import Answers as Labels
@@ -31,12 +31,12 @@ from finetune.evaluation.learning_curve import (
     rising_classes,
     slice_score,
 )
-from finetune.evaluation.metrics import confused_pairs, overfitting, per_class
+from finetune.evaluation.metrics import frequent_confusions, overfitting, per_class
 from finetune.evaluation.plots import confusion_plot, learning_plot, loss_plot, scores_plot
 from finetune.evaluation.predictions import Predictions, score_system
 from finetune.evaluation.sample import Sample, drop_embeddings
 from finetune.evaluation.statistics import PairedGap, carried, difference_in_points, paired_gap
-from finetune.evaluation.texts import LANGUAGE, text_cautions
+from finetune.evaluation.texts import LANGUAGE, text_warnings
 from finetune.evaluation.verdict import judge
 from finetune.llm import Llm
 from finetune.methods import CHEAP, METHODS
@@ -52,7 +52,7 @@ from finetune.reports.parts import (
     Spent,
     SystemLine,
 )
-from finetune.tasks.triage.data import cross_validation, on_one_fold, prepare
+from finetune.tasks.triage.data import cross_validation, on_holdout, prepare
 from finetune.tasks.triage.prompts import PromptAnswers, prompt_answers
 from finetune.training.embedding import Embedder, embedder_for
 from finetune.training.linear_model import logistic_model, save_linear
@@ -73,28 +73,30 @@ def run_triage(
     sample = prepare(spec, tickets, embedder, folder, progress)
     cheap = CheapMethods(sample)
     progress.phase("baselines")
-    ladder, _ = score_ladder(sample, cheap, "accuracy", progress)
+    baselines, _ = score_baselines(sample, cheap, "accuracy", progress)
     if METHODS[spec.method].is_baseline:
-        ladder = [system for system in ladder if system.name != WORDS_SVM]
+        baselines = [system for system in baselines if system.name != WORDS_SVM]
     prompts = prompt_answers(llm, sample, folder, spec.seed, progress)
     progress.phase("training")
-    keep_before(spec, sample, cheap, folder, embedder)
+    save_baseline(spec, sample, cheap, folder, embedder)
     training = train(spec, sample, cheap, folder, embedder, progress)
     progress.phase("evaluating")
     finetune, latency = evaluate_tuned(spec, sample, cheap, folder, training, progress)
     labels: Labels = {}
-    points = curve_of(sample, cheap, best_trained(ladder).name, spec.seed, progress, labels)
-    answers = Answers(sample, ladder, finetune, prompts)
+    points = curve_of(sample, cheap, best_trained(baselines).name, spec.seed, progress, labels)
+    answers = Answers(sample, baselines, finetune, prompts)
     drop_embeddings(folder)
-    report = conclude(answers, training, latency, points, folder, rising_classes(sample, labels))
-    cautions = text_cautions(sample.texts, spec.seed, sample.encoder) if sample.encoder != MINILM else []
-    return replace(report, notes=(*report.notes, *(one.text for one in cautions if one.kind == LANGUAGE)))
+    report = write_report(answers, training, latency, points, folder, rising_classes(sample, labels))
+    data_warnings = text_warnings(sample.texts, spec.seed, sample.encoder) if sample.encoder != MINILM else []
+    return replace(
+        report, notes=(*report.notes, *(one.text for one in data_warnings if one.kind == LANGUAGE))
+    )
 
 
 def curve_of(
     sample: Sample, cheap: CheapMethods, method: str, seed: int, progress: Progress, labels: Labels
 ) -> list[Point]:
-    """The learning curve of the best cheap method, the one that a measurement of these rows draws."""
+    """The learning curve of the best baseline; a measurement of these rows gets the same one."""
     if sample.train_rows > CURVE_MOST_ROWS:
         progress.note(
             "The learning curve was left out: a measurement draws it on a sample of so many tickets."
@@ -112,31 +114,31 @@ def train(
     embedder: Embedder,
     progress: Progress,
 ) -> TrainingSummary:
-    """Train unless this folder already did."""
+    """Train the model, unless this folder already holds it."""
     if (summary := TrainingSummary.read(folder, progress)) is not None:
         return summary
     method, embed_seconds = METHODS[spec.method], sample.embed_s_per_row * len(sample.rows)
-    learning, choosing = sample.part(sample.once.train), sample.part(sample.once.dev)
+    learning, validation = sample.part(sample.once.train), sample.part(sample.once.dev)
     if method.solver:
         solution = (
             cheap.svm(sample.once, progress)
             if method.is_baseline
-            else method.solver.fit(learning, choosing, sample.classes, embedder, progress)
+            else method.solver.fit(learning, validation, sample.classes, embedder, progress)
         )
         solution.model.save(folder / MODEL, method.name, method.title)
         seconds = solution.seconds + embed_seconds
         return TrainingSummary(seconds=seconds, settings=dict(solution.settings)).write(folder)
     from finetune.tasks.triage.model import train_triage
 
-    result = train_triage(spec, learning, choosing, sample.classes, folder, progress)
-    is_half = spec.blend and blend_in(sample, cheap, folder, progress)
+    result = train_triage(spec, learning, validation, sample.classes, folder, progress)
+    is_half = spec.blend and add_linear_half(sample, cheap, folder, progress)
     return TrainingSummary(result.history, result.steps, result.seconds, has_linear_half=is_half).write(
         folder
     )
 
 
-def keep_before(spec: Spec, sample: Sample, cheap: CheapMethods, folder: Path, embedder: Embedder) -> None:
-    """Save the cheap model that `trainwise try` shows as "before": the strongest one not asked for."""
+def save_baseline(spec: Spec, sample: Sample, cheap: CheapMethods, folder: Path, embedder: Embedder) -> None:
+    """Save the baseline that `trainwise try` shows as "before": the best one that is not the recipe's own method."""
     if not METHODS[spec.method].is_baseline:
         save_linear(folder / BEFORE, cheap.svm(sample.once).model, CHEAP.name, WORDS_SVM)
         return
@@ -146,18 +148,18 @@ def keep_before(spec: Spec, sample: Sample, cheap: CheapMethods, folder: Path, e
     save_linear(folder / BEFORE, before, CHEAP.name, LOGISTIC)
 
 
-def blend_in(sample: Sample, cheap: CheapMethods, folder: Path, progress: Progress) -> bool:
-    """Put the linear model beside the network where their mean explains the dev rows better."""
-    from finetune.tasks.triage.model import helps, load_tuned
+def add_linear_half(sample: Sample, cheap: CheapMethods, folder: Path, progress: Progress) -> bool:
+    """Save the linear model beside the network if their mean has the better likelihood on the dev rows."""
+    from finetune.tasks.triage.model import is_blend_better, load_tuned
 
     strong = cheap.svm(sample.once)
-    choosing = sample.part(sample.once.dev)
+    validation = sample.part(sample.once.dev)
     place = folder / MODEL / LINEAR_HALF
     shutil.rmtree(place, ignore_errors=True)
-    if strong.dev_probabilities is None or not len(choosing.texts):
+    if strong.dev_probabilities is None or not len(validation.texts):
         return False
-    network = load_tuned(folder).probabilities(choosing.texts, progress.check)
-    if not helps(network, strong.dev_probabilities, choosing.labels):
+    network = load_tuned(folder).probabilities(validation.texts, progress.check)
+    if not is_blend_better(network, strong.dev_probabilities, validation.labels):
         return False
     save_linear(place, strong.model, CHEAP.name)
     return True
@@ -171,9 +173,9 @@ def evaluate_tuned(
     training: TrainingSummary,
     progress: Progress,
 ) -> tuple[Predictions, Latency]:
-    """Load the saved model as a user would, so that what is measured is what is shipped.
+    """Load the saved model and score it, so that the scores are those of the shipped files.
 
-    A cheap one on few rows is scored as in a measurement: every ticket held out once, by cross-validation.
+    A baseline method on few rows is cross-validated, as in a measurement.
     """
     from finetune.tasks.triage.model import load_tuned
 
@@ -191,20 +193,20 @@ def evaluate_tuned(
     name = METHODS[spec.method].title + (", averaged with linear" if training.has_linear_half else "")
     finetune = Predictions(name, "tuned", scores.argmax(axis=1), training.seconds, scores)
     if METHODS[spec.method].is_baseline and not sample.one_split:
-        every = score_ladder(sample, cheap, "accuracy", progress)[0][-1]
+        every = score_baselines(sample, cheap, "accuracy", progress)[0][-1]
         finetune = replace(every, name=name, role="tuned", seconds=training.seconds)
     return finetune, latency
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What every system says of the held-out rows of a sample.
+    """Every system's predictions on the held-out rows of a sample.
 
-    `ladder` answers all of them, fold by fold; `finetune` too where it is cheap, else only those of the one cut.
+    `baselines` cover all of them, fold by fold; `finetune` too if it is a baseline method, else only the holdout rows.
     """
 
     sample: Sample
-    ladder: Sequence[Predictions]
+    baselines: Sequence[Predictions]
     finetune: Predictions
     prompts: PromptAnswers
 
@@ -216,18 +218,18 @@ class Answers:
 
     @property
     def is_on_one_fold(self) -> bool:
-        """Whether the tuned system was tested on one fold, and the ladder on all."""
+        """Whether the tuned system was tested on one fold, and the baselines on all."""
         return len(self.test_rows) < self.sample.held_out
 
     @property
-    def beside(self) -> list[Predictions]:
-        """The ladder's answers to the rows of `test_rows`."""
+    def baselines_on_test_rows(self) -> list[Predictions]:
+        """The baselines' predictions on `test_rows`."""
         if not self.is_on_one_fold:
-            return list(self.ladder)
-        return [on_one_fold(self.sample, system) for system in self.ladder]
+            return list(self.baselines)
+        return [on_holdout(self.sample, system) for system in self.baselines]
 
 
-def conclude(
+def write_report(
     answers: Answers,
     training: TrainingSummary,
     latency: Latency,
@@ -235,14 +237,14 @@ def conclude(
     folder: Path,
     by_class: str = "",
 ) -> FinetuneReport:
-    """Score every system, compare the tuned one with the best baseline, draw, and say what it means."""
+    """Score every system, compare the tuned one with the best baseline, and write plots and verdict."""
     sample, finetune, test_rows = answers.sample, answers.finetune, answers.test_rows
     truth, tickets = sample.labels[test_rows], [sample.rows[i] for i in test_rows]
-    best, ours, gap, rows = strongest(answers, truth)
+    best, ours, gap, rows = compare_best(answers, truth)
     systems = _lines(answers, truth, ours.expected)
     verdict = judge(best, ours, gap, rows)
     curve = learning_points(points, sample.held_out) if points else ()
-    floor = score_system(answers.ladder[0], sample.truth, len(sample.names)).accuracy.value
+    floor = score_system(answers.baselines[0], sample.truth, len(sample.names)).accuracy.value
     doubling = " ".join(filter(None, (judge_doubling(points, sample.held_out, floor), by_class)))
     notes = [note for note in (overfitting(training.history), doubling) if note]
     return FinetuneReport(
@@ -252,7 +254,7 @@ def conclude(
         dataset=_dataset(sample, len(truth)),
         systems=systems,
         difference=difference_in_points(best.name, gap, rows),
-        confused=confused_pairs(truth, finetune.labels, sample.names, [row.text for row in tickets]),
+        confused=frequent_confusions(truth, finetune.labels, sample.names, [row.text for row in tickets]),
         per_class=per_class(truth, finetune.labels, sample.names),
         answers=held_out_answers(
             [row.id for row in tickets], truth.tolist(), finetune.labels.tolist(), sample.names
@@ -280,7 +282,7 @@ def _plots(
     plots = [scores_plot(systems, "accuracy", folder / "scores.png")]
     plots.append(confusion_plot(truth, labels, sample.names, folder / "confusion.png"))
     if len(curve) > 1 and len(truth) == sample.held_out:
-        name = best_trained(answers.ladder).name
+        name = best_trained(answers.baselines).name
         plots.append(learning_plot(curve, systems[-1].scores["accuracy"], folder / "learning.png", name))
     if history:
         plots.append(loss_plot(history, folder / "loss.png"))
@@ -288,30 +290,30 @@ def _plots(
 
 
 def _lines(answers: Answers, truth: np.ndarray, expected: Score | None) -> tuple[SystemLine, ...]:
-    """The table of alternatives: the ladder, the prompts, the tuned system last, with what is expected of it on all folds."""
+    """The table of alternatives: the baselines, the prompts, the tuned system last, with what is expected of it on all folds."""
     sample, classes = answers.sample, len(answers.sample.names)
-    lines = [score_system(system, truth, classes).line for system in answers.beside]
+    lines = [score_system(system, truth, classes).line for system in answers.baselines_on_test_rows]
     if answers.is_on_one_fold:
         lines = [
             replace(line, cross_validated=cross_validation(sample, system))
-            for line, system in zip(lines, answers.ladder, strict=True)
+            for line, system in zip(lines, answers.baselines, strict=True)
         ]
     prompts = answers.prompts.lines(sample)
     ours = score_system(answers.finetune, truth, classes).line
     return (*lines, *prompts, replace(ours, expected=expected))
 
 
-def strongest(answers: Answers, truth: np.ndarray) -> tuple[SystemLine, SystemLine, PairedGap, int]:
-    """The baseline to beat, the tuned system's line, their paired difference, and on how many rows.
+def compare_best(answers: Answers, truth: np.ndarray) -> tuple[SystemLine, SystemLine, PairedGap, int]:
+    """The best baseline, the tuned system's line, their paired difference, and its number of rows.
 
-    The choosing rows name the cheap system, as in a measurement. The prompt that they name takes its place where it
-    does better on the rows that it was asked about; then those rows count. What was tested on one fold carries what is
+    Validation scores select the baseline, as in a measurement. The selected prompt replaces it where it scores higher on
+    its own rows; the comparison then uses those rows. What was tested on one fold carries what is
     expected of it on all.
     """
     finetune, classes = answers.finetune, len(answers.sample.names)
     ours = score_system(finetune, truth, classes).line
-    name = best_trained(answers.ladder).name
-    cheap = next(system for system in answers.beside if system.name == name)
+    name = best_trained(answers.baselines).name
+    cheap = next(system for system in answers.baselines_on_test_rows if system.name == name)
     right = finetune.labels == truth
     place = {int(row): at for at, row in enumerate(answers.test_rows)}
     for prompt in answers.prompts.systems:
@@ -325,7 +327,7 @@ def strongest(answers: Answers, truth: np.ndarray) -> tuple[SystemLine, SystemLi
             return line, there, paired_gap(right[places], theirs), len(places)
     line, gap = score_system(cheap, truth, classes).line, paired_gap(right, cheap.labels == truth)
     if answers.is_on_one_fold:
-        folds = cross_validation(answers.sample, best_trained(answers.ladder))
+        folds = cross_validation(answers.sample, best_trained(answers.baselines))
         level = folds.scores["accuracy"].interval
         line = replace(line, cross_validated=folds)
         ours = replace(ours, expected=carried(level, gap.difference).score)

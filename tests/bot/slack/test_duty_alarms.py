@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from bot.slack.delivery.duty_alarms import judged_observations, update_alarms
 from bot.slack.on_duty import observations_of
 from finetune.evaluation.alarms import Alarms
-from finetune.evaluation.on_duty import checks_of
+from finetune.evaluation.duty_monitoring import checks_of
 from tests.bot.slack.watches import watch_of
 from worker.ledger import duty, duty_events
 from worker.ledger.database import open_database
@@ -64,10 +64,10 @@ def from_the_beginning(ledger: Ledger, watch: Watch) -> Alarms:
     events += [(one.word_place, one, True) for one in tickets if one.word_place]
     for _, ticket, is_word in sorted(events, key=lambda event: event[0] or 0):
         if not is_word:
-            alarms.take_ticket(ticket.confidence or 0.0, ticket.is_near)
+            alarms.add_ticket(ticket.confidence or 0.0, ticket.is_near)
             continue
         for right in checks_of(observations_of([replace(ticket, state="")], labels)):
-            alarms.take_check(right)
+            alarms.add_check(right)
     return alarms
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.slack.duty_outcome import accuracy_line, hours_line
-from finetune.evaluation.on_duty import DutyFigures, Observation
+from finetune.evaluation.duty_monitoring import DutyFigures, Observation
 from finetune.evaluation.statistics import wilson
 from finetune.measurement.business import Alternative, business_case, workload_of
 from finetune.reports.parts import Interval

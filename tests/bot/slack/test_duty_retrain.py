@@ -15,7 +15,7 @@ from bot.slack.retraining import JudgedTicket
 from bot.slack.ui.duty import NARROW, DutyCard, card_message
 from finetune.data.store import DatasetStore
 from finetune.data.ticket import Ticket, Tickets
-from finetune.evaluation.on_duty import figures_of
+from finetune.evaluation.duty_monitoring import figures_of
 from worker.ledger import duty
 from worker.ledger.duty import Watch
 from worker.ledger.ledger import Ledger

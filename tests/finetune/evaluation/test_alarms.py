@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetune.evaluation.alarms import DOUBTED_WEALTH, Alarms
-from finetune.evaluation.repeated_looks import (
-    ENOUGH,
+from finetune.evaluation.sequential_tests import (
     JUMPS,
+    MAX_WEALTH,
     SIDES,
-    RateBet,
-    bet_on_change,
-    bet_on_rate,
-    json_of,
+    RateTest,
+    run_change_test,
+    run_rate_test,
+    state_to_json,
 )
 
 BEFORE = np.random.default_rng(3).beta(9, 1.5, 600).tolist()
@@ -39,9 +39,9 @@ def take_all(alarms: Alarms, events: Sequence[Ticket | bool]) -> None:
     """Bets on each."""
     for event in events:
         if isinstance(event, bool):
-            alarms.take_check(event)
+            alarms.add_check(event)
         else:
-            alarms.take_ticket(*event)
+            alarms.add_ticket(*event)
 
 
 def stream(count: int, error: float, confidences: np.ndarray | None = None) -> list[Ticket | bool]:
@@ -94,7 +94,7 @@ def test_any_looks_give_the_alarm_of_the_whole_stream(events: list[Ticket | bool
 @given(st.lists(st.booleans(), max_size=300), st.sampled_from([0.02, 0.1, 0.5]))
 def test_a_bet_on_a_rate_is_the_written_out_sum(events: list[bool], rate: float) -> None:
     """Every start has its share of the wealth and multiplies it by the likelihood ratio of each event since."""
-    bet, largest = bet_on_rate(events, rate), 1.0
+    test, largest = run_rate_test(events, rate), 1.0
     rates = [min(ratio * rate, (1 + rate) / 2) for ratio in (1.5, 2.5, 4.0)]
     parts: list[list[float]] = []
     for at, event in enumerate(events):
@@ -103,11 +103,11 @@ def test_a_bet_on_a_rate_is_the_written_out_sum(events: list[bool], rate: float)
         steps = [one / rate if event else (1 - one) / (1 - rate) for one in rates]
         parts = [[wealth * step for wealth, step in zip(part, steps, strict=True)] for part in parts]
         waiting = 1 - sum(1 / (n * (n + 1)) for n in range(1, len(parts) + 1))
-        largest = max(largest, sum(map(sum, parts)) / 3 + waiting) if largest < ENOUGH else largest
-    assert bet.largest == pytest.approx(largest, rel=1e-9)
-    loud = events[len(events) - bet.since :]
-    assert bet.part(0) == (sum(loud), len(loud))
-    assert bet.part(10)[1] >= min(10, len(events))
+        largest = max(largest, sum(map(sum, parts)) / 3 + waiting) if largest < MAX_WEALTH else largest
+    assert test.largest == pytest.approx(largest, rel=1e-9)
+    loud = events[len(events) - test.since :]
+    assert test.part(0) == (sum(loud), len(loud))
+    assert test.part(10)[1] >= min(10, len(events))
 
 
 def test_confidences_in_steps_cost_no_evidence() -> None:
@@ -127,19 +127,21 @@ def test_confidences_in_steps_cost_no_evidence() -> None:
         ]
         exact.append(sum(bets))
     ring = next(at for at, one in enumerate(exact) if one >= 200)
-    step = next(at for at in range(len(values)) if bet_on_change(BEFORE, values[: at + 1]).rings(1 / 200))
+    step = next(
+        at for at in range(len(values)) if run_change_test(BEFORE, values[: at + 1]).is_significant(1 / 200)
+    )
     assert abs(ring - step) <= 5
-    assert math.log(bet_on_change(BEFORE, values).largest) == pytest.approx(math.log(max(exact)), abs=1.0)
+    assert math.log(run_change_test(BEFORE, values).largest) == pytest.approx(math.log(max(exact)), abs=1.0)
 
 
 def test_a_bet_that_has_won_stays_a_number() -> None:
     """50,000 wrong answers in a row are no infinity, which neither JSON nor PostgreSQL would take."""
-    bet = RateBet(0.1)
+    test = RateTest(0.1)
     for _ in range(50_000):
-        bet.take(True)
-    assert math.isfinite(bet.largest)
-    assert json.loads(json.dumps(json_of(bet), allow_nan=False)) == json_of(bet)
-    assert bet.part(10) == (50_000, 50_000)
+        test.update(True)
+    assert math.isfinite(test.largest)
+    assert json.loads(json.dumps(state_to_json(test), allow_nan=False)) == state_to_json(test)
+    assert test.part(10) == (50_000, 50_000)
 
 
 def test_labels_ring_where_confidences_see_nothing() -> None:
@@ -169,7 +171,7 @@ def test_a_changed_word_is_counted_as_if_it_had_been_said_at_first() -> None:
     """Four answers called wrong by mistake: with their words set right the bets are those of a model that was never wrong."""
     alarms = after([True] * 10 + [False] * 4)
     assert alarms.is_in_doubt
-    alarms.check_anew([True] * 14)
+    alarms.recompute_checks([True] * 14)
     assert alarms.to_json() == after([True] * 14).to_json()
     assert not alarms.is_in_doubt
 
@@ -190,11 +192,11 @@ def test_doubt_comes_before_the_alarm_and_goes_by_itself() -> None:
 
 
 def test_alarms_are_false_in_few_streams_however_often_they_are_looked_at() -> None:
-    """At the promised rate itself, and on confidences like those before, the largest wealth of 200 streams rings in at most 5%."""
+    """At the promised rate itself, and on confidences like those before, the largest wealth of 200 streams is significant in at most 5%."""
     rng = np.random.default_rng(5)
-    rates = [bet_on_rate((rng.random(400) < 0.1).tolist(), 0.1).rings(0.05) for _ in range(200)]
+    rates = [run_rate_test((rng.random(400) < 0.1).tolist(), 0.1).is_significant(0.05) for _ in range(200)]
     changes = [
-        bet_on_change(rng.random(100).tolist(), rng.random(300).tolist(), seed).rings(0.05)
+        run_change_test(rng.random(100).tolist(), rng.random(300).tolist(), seed).is_significant(0.05)
         for seed in range(200)
     ]
     assert sum(rates) <= 10
@@ -205,8 +207,8 @@ def test_a_change_after_a_long_quiet_time_is_seen_soon() -> None:
     """Wealth that was lost while nothing happened does not hold up the bets that start later."""
     rng = np.random.default_rng(6)
     quiet = (rng.random(300) < 0.04).tolist()
-    bet = bet_on_rate([*quiet, *(rng.random(60) < 0.35).tolist()], 0.1)
-    assert bet.rings(0.02)
-    assert 40 <= bet.since <= 80
+    test = run_rate_test([*quiet, *(rng.random(60) < 0.35).tolist()], 0.1)
+    assert test.is_significant(0.02)
+    assert 40 <= test.since <= 80
     before, changed = rng.random(100).tolist(), [*rng.random(300).tolist(), *(0.6 * rng.random(100)).tolist()]
-    assert bet_on_change(before, changed).rings(0.02)
+    assert run_change_test(before, changed).is_significant(0.02)

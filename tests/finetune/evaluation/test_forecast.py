@@ -31,7 +31,7 @@ def ahead(points: list[Point], floor: float = 0.05, held_out: int = 2_000) -> Fo
 
 @pytest.mark.parametrize(("b", "c"), [(0.4, 0.02), (0.5, 0.05), (0.5, 0.2), (0.8, 0.1)])
 def test_a_power_law_is_forecast_within_a_point_at_twice_the_rows(b: float, c: float) -> None:
-    """Noise-free power laws with an asymptote: at most 1 point off at 2x, 2 points at 4x."""
+    """LabelNoise-free power laws with an asymptote: at most 1 point off at 2x, 2 points at 4x."""
 
     def error(n: float) -> float:
         return 0.3 * (n / 250) ** -b + c

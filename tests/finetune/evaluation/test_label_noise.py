@@ -13,7 +13,7 @@ import pytest
 from finetune.data.reading import read_tickets
 from finetune.data.ticket import DatasetError, Ticket, Tickets
 from finetune.evaluation import label_noise
-from finetune.evaluation.label_noise import find_noise
+from finetune.evaluation.label_noise import find_label_noise
 
 pytestmark = pytest.mark.integration
 
@@ -36,7 +36,7 @@ def spoilt() -> tuple[Tickets, set[int]]:
 def test_planted_wrong_labels_are_found(spoilt: tuple[Tickets, set[int]]) -> None:
     """With MiniLM most of the planted errors are suspects, and they stand at the top of the list."""
     tickets, wrong = spoilt
-    noise = find_noise(tickets)
+    noise = find_label_noise(tickets)
     rows = [suspect.row for suspect in noise.suspects]
     assert noise.row_count == 658
     assert len(wrong & set(rows)) >= 0.7 * len(wrong)
@@ -71,7 +71,7 @@ def test_the_suggestion_is_the_other_queue() -> None:
     """One wrong label among clear ones is the only suspect, with what it should be."""
     labels = ["dog", "cat"] * 30
     labels[8] = "cat"
-    [suspect] = find_noise(some_rows(labels), by_word).suspects
+    [suspect] = find_label_noise(some_rows(labels), by_word).suspects
     assert (suspect.row, suspect.given, suspect.suggested) == (8, "cat", "dog")
 
 
@@ -79,7 +79,7 @@ def test_two_labels_of_one_kind_of_ticket_overlap() -> None:
     """Tickets of one kind with a label drawn at random; the labels of clear ones overlap with nothing."""
     draw = random.Random(5)
     labels = ["dog" if at % 2 == 0 else draw.choice(["cat", "kitten"]) for at in range(120)]
-    noise = find_noise(some_rows(labels), by_word_and_noise)
+    noise = find_label_noise(some_rows(labels), by_word_and_noise)
     (overlap,) = noise.overlaps
     assert {overlap.first, overlap.second} == {"cat", "kitten"}
     assert 0.3 <= overlap.share <= 0.7
@@ -97,11 +97,11 @@ def test_of_many_labels_a_random_sample_is_checked(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(label_noise, "MAX_CHECKED_ROWS", 40)
     labels = ["dog", "cat"] * 30
     labels[58] = "cat"
-    noise = find_noise(some_rows(labels), by_word)
+    noise = find_label_noise(some_rows(labels), by_word)
     assert (noise.row_count, noise.total, noise.to_card()["of"]) == (40, 60, 60)
-    assert find_noise(some_rows(labels), by_word) == noise
+    assert find_label_noise(some_rows(labels), by_word) == noise
     monkeypatch.setattr(label_noise, "MAX_CHECKED_ROWS", 100)
-    assert find_noise(some_rows(labels + ["bird"] * 3), by_word).total == 60
+    assert find_label_noise(some_rows(labels + ["bird"] * 3), by_word).total == 60
 
 
 def test_a_copy_with_the_same_wrong_label_defends_nothing() -> None:
@@ -110,20 +110,20 @@ def test_a_copy_with_the_same_wrong_label_defends_nothing() -> None:
     labels[8] = "cat"
     tickets = some_rows(labels)
     twice = replace(tickets, rows=(*tickets.rows, replace(tickets.rows[8], id="copy")))
-    assert {suspect.row for suspect in find_noise(twice, by_word).suspects} == {8, 60}
+    assert {suspect.row for suspect in find_label_noise(twice, by_word).suspects} == {8, 60}
 
 
 def test_small_queues_are_left_unchecked() -> None:
     """Queues of under five rows are not judged; without two larger ones there is nothing to check."""
     labels = ["dog", "cat"] * 30 + ["bird"] * 3
-    assert find_noise(some_rows(labels), by_word).row_count == 60
+    assert find_label_noise(some_rows(labels), by_word).row_count == 60
     with pytest.raises(DatasetError, match="two queues of 5"):
-        find_noise(some_rows(["dog"] * 30 + ["cat"] * 3), by_word)
+        find_label_noise(some_rows(["dog"] * 30 + ["cat"] * 3), by_word)
 
 
 def test_the_same_seed_gives_the_same_suspects(spoilt: tuple[Tickets, set[int]]) -> None:
     """Deterministic, whatever the process did before."""
     tickets, _ = spoilt
     random_rows = np.random.default_rng(0).normal(size=(len(tickets), 16))
-    first, second = (find_noise(tickets, lambda texts: random_rows[: len(texts)]) for _ in range(2))
+    first, second = (find_label_noise(tickets, lambda texts: random_rows[: len(texts)]) for _ in range(2))
     assert first == second

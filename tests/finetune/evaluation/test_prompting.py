@@ -86,27 +86,27 @@ def systems(sample: Sample, server: OpenAIServer, usd: float = 0.015, model: str
 
 def test_four_prompts_are_scored_on_the_same_tickets(sample: Sample, server: OpenAIServer) -> None:
     """Zero-shot, described classes, few-shot and retrieved examples: the best by choosing rows is named, what was sent is told."""
-    ladder, best, notes = systems(sample, server)
-    assert [system.name for system in ladder] == [ZERO, DESCRIBED, FEW, RETRIEVED]
+    variants, best, notes = systems(sample, server)
+    assert [system.name for system in variants] == [ZERO, DESCRIBED, FEW, RETRIEVED]
     assert best == RETRIEVED
-    assert accuracy(sample, ladder[3]) == 1.0
-    assert accuracy(sample, ladder[0]) < 0.4
-    assert len({len(system.rows) for system in ladder}) == 1
-    assert len(server.requests) == sum(system.calls for system in ladder)
+    assert accuracy(sample, variants[3]) == 1.0
+    assert accuracy(sample, variants[0]) < 0.4
+    assert len({len(system.rows) for system in variants}) == 1
+    assert len(server.requests) == sum(system.calls for system in variants)
     assert f"{len(server.requests):,} requests with ticket texts went to {MODEL}" in notes[-1]
 
 
 def test_the_cap_is_kept(sample: Sample, server: OpenAIServer) -> None:
     """Less than a cent buys fewer tickets; by the server's count of tokens (1 in, 1 out a call) far less is spent."""
-    ladder, _, _ = systems(sample, server, usd=0.008)
-    assert 20 <= len(ladder[0].rows) < 150
-    assert sum(system.usd for system in ladder) < 0.008
+    variants, _, _ = systems(sample, server, usd=0.008)
+    assert 20 <= len(variants[0].rows) < 150
+    assert sum(system.usd for system in variants) < 0.008
 
 
 def test_too_little_money_buys_no_score(sample: Sample, server: OpenAIServer) -> None:
     """Under 20 tickets nothing is asked."""
-    ladder, best, notes = systems(sample, server, usd=0.0005)
-    assert (ladder, best) == ([], None)
+    variants, best, notes = systems(sample, server, usd=0.0005)
+    assert (variants, best) == ([], None)
     assert "fewer than 20" in notes[0]
     assert server.requests == []
 
@@ -124,8 +124,8 @@ def test_a_server_that_refuses_costs_no_measurement(
 ) -> None:
     """After one round of refusals it gives up with a sentence that carries nothing of the server's text."""
     server.always(failing)
-    ladder, best, notes = systems(sample, server)
-    assert (ladder, best) == ([], None)
+    variants, best, notes = systems(sample, server)
+    assert (variants, best) == ([], None)
     assert "did not answer" in notes[0]
     assert len(server.requests) <= 8
 
@@ -133,8 +133,8 @@ def test_a_server_that_refuses_costs_no_measurement(
 def test_lost_answers_count_as_wrong(sample: Sample, server: OpenAIServer) -> None:
     """One refused ticket among many is a wrong answer, not the end."""
     server.behave("content_filter")
-    ladder, _, _ = systems(sample, server)
-    assert len(ladder) == 4
+    variants, _, _ = systems(sample, server)
+    assert len(variants) == 4
 
 
 def test_it_stops_when_told(sample: Sample, server: OpenAIServer) -> None:
@@ -238,8 +238,8 @@ def test_earlier_attempts_count(tmp_path: Path) -> None:
 def test_a_server_of_ones_own_costs_nothing(sample: Sample, server: OpenAIServer) -> None:
     """No price is looked up, nothing is spent, and no dollar is needed."""
     llm = Llm(asker("our-llama", None, server.base_url, 5), "our-llama", 0.0, PRICES, free=True)
-    ladder, _, notes = prompting_systems(sample, llm, SpendLimit(llm), "accuracy", 7, silent())
-    assert [system.usd for system in ladder] == [0, 0, 0, 0]
+    variants, _, notes = prompting_systems(sample, llm, SpendLimit(llm), "accuracy", 7, silent())
+    assert [system.usd for system in variants] == [0, 0, 0, 0]
     assert len(notes) == 1
     assert "0 cents" in notes[0]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.evaluation.metrics import confused_pairs, overfitting, per_class, still_falling
+from finetune.evaluation.metrics import frequent_confusions, overfitting, per_class, still_falling
 from finetune.evaluation.statistics import (
     PairedGap,
     bootstrap,
@@ -235,7 +235,7 @@ def test_weakest_class_and_commonest_mistake_come_first():
     truth, prediction = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 1, 1, 1, 0])
     names = ["billing", "login", "other"]
     assert per_class(truth, prediction, names)[0].name == "other"
-    first = confused_pairs(truth, prediction, names, list("abcdef"))[0]
+    first = frequent_confusions(truth, prediction, names, list("abcdef"))[0]
     assert first == Confusion("billing", "login", 2, "c")
 
 

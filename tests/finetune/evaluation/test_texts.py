@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from finetune.evaluation.learning_curve import rising_classes
-from finetune.evaluation.texts import LANGUAGE, LONG_TEXTS, foreign_languages, text_cautions
+from finetune.evaluation.texts import LANGUAGE, LONG_TEXTS, foreign_languages, text_warnings
 from tests.finetune.measurement.measuring import cut_sample, sample_rows
 
 ENGLISH = [text for text, _ in sample_rows()[:60]]
@@ -16,7 +16,7 @@ GERMAN = (
 
 
 def kinds(texts: list[str]) -> set[str]:
-    return {caution.kind for caution in text_cautions(texts, 7)}
+    return {warning.kind for warning in text_warnings(texts, 7)}
 
 
 def test_plain_english_tickets_get_no_caution() -> None:
@@ -27,7 +27,7 @@ def test_plain_english_tickets_get_no_caution() -> None:
 def test_tickets_in_another_language_are_told_with_their_share() -> None:
     """A third in German is named; one in thirty is not worth a line."""
     mixture = [*ENGLISH[:40], *(GERMAN * 10)]
-    notes = {caution.kind: caution.text for caution in text_cautions(mixture, 7)}
+    notes = {warning.kind: warning.text for warning in text_warnings(mixture, 7)}
     assert "German" in notes[LANGUAGE]
     assert kinds([*ENGLISH, *GERMAN]) == set()
     assert 0.2 < foreign_languages(mixture)["de"] < 0.5

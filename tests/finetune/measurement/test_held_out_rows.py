@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.evaluation.baselines import LOGISTIC, ROLES, CheapMethods, score_ladder
+from finetune.evaluation.baselines import LOGISTIC, ROLES, CheapMethods, score_baselines
 from finetune.evaluation.learning_curve import sizes, slice_score
 from finetune.evaluation.predictions import Predictions
 from finetune.evaluation.sample import Sample, cut_rows
@@ -44,7 +44,7 @@ def decoy(clean: Sample) -> Sample:
 @pytest.fixture(scope="module")
 def ladders(clean: Sample, decoy: Sample) -> list[Ladder]:
     """The cheap systems of both samples, each with the one that was chosen."""
-    return [score_ladder(sample, CheapMethods(sample), "accuracy", silent()) for sample in (clean, decoy)]
+    return [score_baselines(sample, CheapMethods(sample), "accuracy", silent()) for sample in (clean, decoy)]
 
 
 def test_the_method_is_chosen_without_held_out_rows(

@@ -7,7 +7,7 @@ import pytest
 
 from finetune.evaluation.promise import (
     audit_share,
-    breaks_promise,
+    exceeds_promise,
     loosest_threshold,
     sequence,
     threshold_with_reserve,
@@ -81,11 +81,11 @@ def test_the_first_failure_ends_the_sequence() -> None:
 
 def test_labels_ring_when_the_promise_is_broken_and_rarely_before() -> None:
     """20 wrong of 75 ring at a promise of 10%, 8 do not; a kept promise rings at most once in a hundred."""
-    assert breaks_promise(20, 75, 0.1)
-    assert not breaks_promise(8, 75, 0.1)
-    assert not breaks_promise(0, 0, 0.1)
+    assert exceeds_promise(20, 75, 0.1)
+    assert not exceeds_promise(8, 75, 0.1)
+    assert not exceeds_promise(0, 0, 0.1)
     rng = np.random.default_rng(1)
-    assert np.mean([breaks_promise(int(wrong), 75, 0.1) for wrong in rng.binomial(75, 0.1, 2000)]) <= 0.015
+    assert np.mean([exceeds_promise(int(wrong), 75, 0.1) for wrong in rng.binomial(75, 0.1, 2000)]) <= 0.015
 
 
 def test_enough_answers_are_shown_to_people() -> None:

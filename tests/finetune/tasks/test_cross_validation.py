@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from finetune.data.ticket import Ticket, Tickets
-from finetune.evaluation.baselines import LOGISTIC, CheapMethods, score_ladder
+from finetune.evaluation.baselines import LOGISTIC, CheapMethods, score_baselines
 from finetune.evaluation.predictions import Predictions
 from finetune.evaluation.verdict import judge
 from finetune.pipeline import run
@@ -18,7 +18,7 @@ from finetune.progress import silent
 from finetune.spec import parse_spec
 from finetune.tasks.triage.data import prepare
 from finetune.tasks.triage.prompts import PromptAnswers
-from finetune.tasks.triage.run import Answers, strongest
+from finetune.tasks.triage.run import Answers, compare_best
 from finetune.training.embedding import FrozenEmbedder
 from tests.finetune.measurement.measuring import sample_rows, tickets
 
@@ -59,7 +59,7 @@ def test_a_cross_validated_score_is_no_score_on_training_rows(tmp_path: Path) ->
     spec = parse_spec({"dataset": "few", "method": "linear"})
     sample = prepare(spec, Tickets(tuple(rows), "triage"), FrozenEmbedder(), tmp_path, silent())
     assert len(set(sample.test_rows.tolist())) == sample.held_out
-    for system in score_ladder(sample, CheapMethods(sample), "accuracy", silent())[0]:
+    for system in score_baselines(sample, CheapMethods(sample), "accuracy", silent())[0]:
         assert abs(float((system.labels == sample.truth).mean()) - 1 / 3) < 0.15
 
 
@@ -78,12 +78,12 @@ def test_a_job_on_few_tickets_tells_the_cheap_methods_figure_of_a_measurement(tm
     """Answers of a model trained once, to one fold: the headline's rival is cross-validated, as in a measurement's headline."""
     spec = parse_spec({"dataset": "few", "method": "lora"})
     sample = prepare(spec, few(), FrozenEmbedder(), tmp_path, silent())
-    ladder, best = score_ladder(sample, CheapMethods(sample), "accuracy", silent())
+    ladder, best = score_baselines(sample, CheapMethods(sample), "accuracy", silent())
     labels = sample.labels[sample.once.test].copy()
     labels[0] = (labels[0] + 1) % len(sample.names)
     answers = Answers(sample, ladder, Predictions("Tuned with LoRA", "tuned", labels, 1.0), PromptAnswers())
     truth = sample.labels[answers.test_rows]
-    rival, ours, gap, rows = strongest(answers, truth)
+    rival, ours, gap, rows = compare_best(answers, truth)
     everywhere = float((best.labels == sample.truth).mean())
     level, expected = rival.overall("accuracy"), ours.overall("accuracy")
     assert level is not None

@@ -11,7 +11,7 @@ import torch
 from finetune.artifacts import read_card
 from finetune.data.ticket import Tickets
 from finetune.errors import TrainingDataError
-from finetune.evaluation.metrics import chrf, inventions, rouge_l
+from finetune.evaluation.metrics import chrf, rouge_l, unsupported_facts
 from finetune.methods.lora import add_lora
 from finetune.provenance import files_sum
 from finetune.reports.parts import LossPoint
@@ -236,8 +236,8 @@ def test_the_rows_left_out_of_a_reply_run_are_said():
 def test_invented_numbers_and_names_are_found():
     """Facts that the ticket does not hold are listed; repeated ones are not."""
     ticket = "My order 4711 to Berlin is late, signed Anna Schmidt"
-    assert inventions("Order 4711 is on its way to Berlin, Anna Schmidt.", ticket) == []
-    assert inventions("Order 4712 goes to Hamburg now.", ticket) == ["4712", "Hamburg"]
+    assert unsupported_facts("Order 4711 is on its way to Berlin, Anna Schmidt.", ticket) == []
+    assert unsupported_facts("Order 4712 goes to Hamburg now.", ticket) == ["4712", "Hamburg"]
 
 
 def test_a_reply_run_ends_in_a_whole_report_and_the_same_seed_gives_it_again(folders, tmp_path):

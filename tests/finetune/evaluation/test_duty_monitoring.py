@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from finetune.evaluation.on_duty import Observation, checks_of, figures_of, new_words, recalibrate
+from finetune.evaluation.duty_monitoring import Observation, checks_of, figures_of, new_words, recalibrate
 
 
 def stream(count: int, error: float) -> list[Observation]:

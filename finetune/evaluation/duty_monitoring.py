@@ -1,7 +1,7 @@
-"""A model on duty, measured for as long as it works: its error against the promise, its threshold on fresh labels, and what is new. Pure.
+"""Monitoring of a model on duty: its error rate, its threshold on new labels, and new words in its tickets. Pure.
 
-Error is counted only on tickets that were shown to people at random: those that people correct by themselves are a
-biased sample, and a ticket that nobody touched is not a confirmed one.
+The error rate uses only tickets that were shown to people at random: the tickets that people correct on their own are a
+biased sample, and an untouched ticket is not a confirmed one.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from finetune.evaluation.promise import Threshold, threshold_with_reserve
 from finetune.evaluation.statistics import Interval, wilson
 
 LOOKED_AT = 150
-SUSPICION = 4.0  # so many times more tickets are shown to people in shadow while something may have changed (alarms.py)
+SUSPICION = 4.0  # in shadow mode, show people this many times more tickets while in doubt (alarms.py)
 MIN_CHECKS_TO_RECALIBRATE = 75
 
 
 @dataclass(frozen=True)
 class Observation:
-    """One ticket that was settled. `right`: what people say of the likeliest queue, None where they say nothing; since `word_at`.
+    """One answered ticket. `right`: whether labels confirm the likeliest queue (None: no labels), since `word_at`.
 
-    An answer that the model gave while in doubt, so that people look at it, is not alone.
+    `is_alone` is False for an answer that people had to check, as the model was in doubt.
     """
 
     confidence: float
@@ -39,7 +39,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class DutyFigures:
-    """Counts over some tickets; `error` is the share of wrong answers among those checked at random."""
+    """Counts over some tickets; `error` is the share of wrong answers among the random checks."""
 
     tickets: int
     answers: int
@@ -49,7 +49,7 @@ class DutyFigures:
 
 
 def figures_of(observations: Sequence[Observation]) -> DutyFigures:
-    """What the tickets come to."""
+    """The counts of these tickets."""
     checks = checks_of(observations)
     wrong = sum(not right for right in checks)
     answers = sum(one.is_answer and one.is_alone for one in observations)
@@ -57,9 +57,9 @@ def figures_of(observations: Sequence[Observation]) -> DutyFigures:
 
 
 def checks_of(observations: Sequence[Observation]) -> list[bool]:
-    """What people say of the answers that were drawn at random, in the order in which they said it.
+    """The labels of randomly checked answers, in the order of the labels.
 
-    A bet holds over all looks only where each new word comes behind those that were bet on before (repeated_looks.py).
+    A sequential test is valid only if each new label comes after the earlier ones (sequential_tests.py).
     """
     rows = sorted(observations, key=lambda one: one.word_at)
     return [one.right for one in rows if one.is_answer and one.is_audit and one.right is not None]
@@ -68,7 +68,7 @@ def checks_of(observations: Sequence[Observation]) -> list[bool]:
 def recalibrate(
     observations: Sequence[Observation], promise: float, reserve: float = 0.0
 ) -> Threshold | None:
-    """The threshold on recent tickets that were shown to people at random; None while they are too few to try."""
+    """The threshold from recent random checks; None while they are too few."""
     checks = [one for one in observations if one.is_audit and one.right is not None][-LOOKED_AT:]
     if len(checks) < MIN_CHECKS_TO_RECALIBRATE:
         return None
@@ -82,7 +82,7 @@ MIN_WORD_TICKETS, WORDS_NAMED = 3, 3
 
 
 def new_words(far: Sequence[str], others: Sequence[str]) -> list[str]:
-    """The words that tell tickets near no training ticket from the others, the most telling first."""
+    """The words that distinguish tickets far from the training tickets, most distinctive first."""
     ours, theirs = (
         Counter(word for text in texts for word in {match.lower() for match in WORD.findall(text)})
         for texts in (far, others)
