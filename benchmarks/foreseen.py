@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.imports import peak_mb  # noqa: E402 - the repository is on the path only now
-from finetune.data.row_file import gather  # noqa: E402
+from finetune.data.row_file import collect_rows  # noqa: E402
 from finetune.data.ticket import Ticket, Tickets  # noqa: E402
 
 SIZES = {
@@ -44,7 +44,7 @@ def rows_of(name: str, rows: int) -> Tickets:
     if name == "emails":
         from benchmarks.large_sets import rows_of as generated
 
-        return Tickets(gather(islice(generated("emails"), rows)), "triage")
+        return Tickets(collect_rows(islice(generated("emails"), rows)), "triage")
     if name == "spanish":
         from benchmarks import mail_sets
 

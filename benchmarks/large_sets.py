@@ -24,7 +24,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.imports import peak_mb
-from finetune.data.row_file import gather
+from finetune.data.row_file import collect_rows
 from finetune.data.ticket import Ticket, Tickets
 
 SETS = {"emails": (22_500, 12, 300), "queues": (100_000, 308, 14), "million": (1_000_000, 40, 12)}
@@ -56,7 +56,7 @@ def run(name: str, allowed_s: float) -> dict[str, Any]:
     from finetune.measurement.findings import Bench, Request
     from finetune.measurement.run import measure
 
-    tickets = Tickets(gather(rows_of(name)), "triage")
+    tickets = Tickets(collect_rows(rows_of(name)), "triage")
     prices = yaml.safe_load((Path(__file__).parents[1] / "bot" / "prices.yaml").read_text())
     moments: list[tuple[str, float]] = []
 

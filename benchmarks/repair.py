@@ -23,10 +23,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from finetune.data.card import Card  # noqa: E402 - the repository is on the path only now
-from finetune.data.doubts import Doubt, LabelCheck  # noqa: E402
-from finetune.data.near_labels import near_labels  # noqa: E402
-from finetune.data.object_store import Shelf  # noqa: E402
-from finetune.data.repair_desk import Decider, RepairDesk  # noqa: E402
+from finetune.data.dataset_repair import DatasetRepair, Decider  # noqa: E402
+from finetune.data.label_check import LabelCheck, LabelIssue  # noqa: E402
+from finetune.data.object_store import ObjectStore  # noqa: E402
+from finetune.data.similar_labels import similar_labels  # noqa: E402
 from finetune.data.store import DatasetStore  # noqa: E402
 from finetune.data.ticket import Ticket, Tickets  # noqa: E402
 from finetune.evaluation.label_noise import find_label_noise  # noqa: E402
@@ -47,7 +47,7 @@ def tickets(count: int) -> tuple[Tickets, int]:
         label = row["category"] if at % 100 else f"{labels[0]}s"
         text = f"test {at}" if at % 1000 == 1 else f"{row['text']} ({at})"
         result.append(Ticket(f"r{at}", text, label))
-    return Tickets(tuple(result), "triage"), len(near_labels([(label, 1) for label in labels]))
+    return Tickets(tuple(result), "triage"), len(similar_labels([(label, 1) for label in labels]))
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
@@ -71,25 +71,25 @@ def main() -> None:
         card = Card(
             "bench", 1, rows.digest, "triage", len(rows), rows.classes, ("workspace",), "", "me", "2026-11-29"
         )
-        Shelf(folder).put(card, rows)
+        ObjectStore(folder).put(card, rows)
         store = DatasetStore(folder)
         doubts = tuple(
-            Doubt(f"r{at}", rows.rows[at].label or "", rows.classes[5][0], 0.1, 0.8)
+            LabelIssue(f"r{at}", rows.rows[at].label or "", rows.classes[5][0], 0.1, 0.8)
             for at in range(2, 2_000, 3)
         )
-        desk: RepairDesk = store.repairs
-        desk.keep_check(rows.digest, LabelCheck(20_000, len(rows), doubts))
+        repair: DatasetRepair = store.repairs
+        repair.save_check(rows.digest, LabelCheck(20_000, len(rows), doubts))
         steps: dict[str, dict[str, float]] = {}
-        start, steps["open the form"] = timed(lambda: desk.inspect(store.get("bench")))
+        start, steps["open the form"] = timed(lambda: repair.inspect(store.get("bench")))
         by_kind = {
             kind: next(one for one in start.questions if one.kind == kind)
             for kind in ("merge", "drop", "label")
         }
         for kind, choice in (("merge", "merge"), ("drop", "drop"), ("label", "change")):
             draft = by_kind[kind].draft(choice)
-            _, steps[f"{kind}: answer"] = timed(lambda draft=draft: desk.decide("bench", draft, ME))
-            _, steps[f"{kind}: next question"] = timed(lambda: desk.inspect(store.get("bench")))
-        _, steps["undo the first"] = timed(lambda: desk.undo("bench", 1, ME))
+            _, steps[f"{kind}: answer"] = timed(lambda draft=draft: repair.decide("bench", draft, ME))
+            _, steps[f"{kind}: next question"] = timed(lambda: repair.inspect(store.get("bench")))
+        _, steps["undo the first"] = timed(lambda: repair.undo("bench", 1, ME))
         _, steps["read the newest rows"] = timed(lambda: store.tickets("bench"))
         if options.check:
             embed = load_embedder(Path(folder) / "cache")

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.errors import BotError
 from finetune.data.store import DatasetStore
 from finetune.errors import did_you_mean
-from finetune.pulls.arrival import Prepare
+from finetune.pulls.page_import import Prepare
 from finetune.pulls.pull import Order, PullResult, pull
 from finetune.sources import SOURCES
 from finetune.sources.contract import Source

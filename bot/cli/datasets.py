@@ -211,7 +211,7 @@ def check(
     encoder = encoder_for(tickets.texts)
     embed = load_embedder(config.home / "cache") if encoder == MINILM else open_embedder(encoder)
     noise = find_label_noise(tickets, embed)
-    store.repairs.keep_check(card.digest, noise.to_check())
+    store.repairs.save_check(card.digest, noise.to_check())
     store.annotate(card, noise=noise.to_card())
     suspects_file = out or Path(f"{card.name}.labels.csv")
     write_suspects(noise.suspects, tickets, suspects_file)

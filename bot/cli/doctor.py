@@ -288,7 +288,7 @@ def help_desks(settings: Settings) -> list[Finding]:
     """Checks each configured help desk's address and token."""
     from finetune.errors import FinetuneError
     from finetune.sources import SOURCES
-    from finetune.sources.contract import nobody_waits
+    from finetune.sources.contract import refuse_wait
 
     values = platform_settings(settings)
     fix = "docs/howto/pull-tickets.md has the settings."
@@ -300,7 +300,7 @@ def help_desks(settings: Settings) -> list[Finding]:
                 findings.append(Finding(label, Level.WARN, f"half set: {', '.join(gaps)} not set", fix))
             continue
         try:
-            source.connect(values, nobody_waits).ping()
+            source.connect(values, refuse_wait).ping()
         except FinetuneError as error:
             findings.append(Finding(label, Level.FAIL, str(error)[:200], fix))
         else:

@@ -12,9 +12,9 @@ from bot.errors import BotError
 
 if TYPE_CHECKING:
     from finetune.data.card import Card
+    from finetune.data.dataset_repair import DatasetRepair, Decider
     from finetune.data.questions import Question
     from finetune.data.repair import Decision
-    from finetune.data.repair_desk import Decider, RepairDesk
     from finetune.data.store import DatasetStore
 
 CHOICE_TEXTS = {
@@ -36,7 +36,7 @@ def repair(
 ) -> None:
     """Merge labels, settle labels in doubt, drop rows that look like tests: each decision makes a version."""
     from bot.factories import open_datasets, terminal_user
-    from finetune.data.repair_desk import Decider
+    from finetune.data.dataset_repair import Decider
 
     store = open_datasets(settings())
     who, card = Decider(terminal_user(), terminal_user()), store.get(name)
@@ -82,11 +82,11 @@ def _ask_all(store: DatasetStore, card: Card, who: Decider) -> None:
     _show_decisions(store.repairs.inspect(card).decisions)
 
 
-def _list(desk: RepairDesk, card: Card) -> None:
+def _list(repair: DatasetRepair, card: Card) -> None:
     """Prints the open questions and the decisions, with the commands for them."""
     from finetune.data.questions import CHOICES
 
-    inspection = desk.inspect(card)
+    inspection = repair.inspect(card)
     for note in inspection.notes:
         _print(note)
     if not inspection.is_checked and card.kind == "triage":

@@ -40,7 +40,7 @@ from bot.slack.thread_queue import ThreadQueue
 from bot.slack.users import Team, Users
 from finetune.data.checkpoints import drop_stale
 from finetune.data.importing import IMPORTS
-from finetune.data.prepare import prepare_apart
+from finetune.data.prepare import prepare_in_subprocess
 from worker.dispatch.dispatcher import Dispatcher
 from worker.dispatch.reconciler import Reconciler
 from worker.errors import WorkerError
@@ -239,7 +239,7 @@ def make_services(
     return Services(
         adviser=shared.adviser_over(index, settings),
         ledger=ledger,
-        datasets=open_datasets(settings, prepare_apart),
+        datasets=open_datasets(settings, prepare_in_subprocess),
         index=index,
         prices=shared.prices,
         permissions=Permissions(

@@ -11,14 +11,14 @@ from datetime import timedelta
 from statistics import median
 from typing import Any
 
+from finetune.data.dummy_rows import is_dummy_text
 from finetune.data.duplicates import find_duplicates
 from finetune.data.import_report import report_lines
 from finetune.data.languages import language_line, language_shares
-from finetune.data.near_labels import near_labels
 from finetune.data.repair import Repairs, repair_lines
+from finetune.data.similar_labels import similar_labels
 from finetune.data.split import split
 from finetune.data.ticket import Tickets
-from finetune.data.tryouts import is_tryout
 
 CARD_SEED = 7
 MAX_COMPARED, MAX_CHARACTERS = (
@@ -134,7 +134,7 @@ def describe(
         weeks=_weeks(tickets),
         lengths={"median": int(median(lengths)), "longest": max(lengths)},
         customers=len({row.customer for row in tickets.rows if row.customer}),
-        tryouts=sum(map(is_tryout, tickets.texts)),
+        tryouts=sum(map(is_dummy_text, tickets.texts)),
         languages=language_shares(tickets.texts),
         **counts,
     )
@@ -199,7 +199,7 @@ def repair_hint(card: Card) -> str:
     """What a person should look at: labels that look like one, rows that look like tests; empty where there is nothing."""
     decisions = Repairs.from_json(card.repairs, card.digest).in_force
     apart = {frozenset(one.labels) for one in decisions if one.kind == "apart"}
-    pairs = [pair for pair in near_labels(card.classes) if frozenset(pair) not in apart]
+    pairs = [pair for pair in similar_labels(card.classes) if frozenset(pair) not in apart]
     tests = card.tryouts - sum(len(one.ids) for one in decisions if one.kind == "stay")
     names = ", ".join(f"“{small}” and “{large}”" for small, large in pairs[:PAIRS_SHOWN])
     more = f" and {len(pairs) - PAIRS_SHOWN} more" if len(pairs) > PAIRS_SHOWN else ""

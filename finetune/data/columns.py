@@ -1,4 +1,4 @@
-"""Which column of a file is the ticket's text, its queue, its answer: by name where its values fit, then by content.
+"""Finds the columns for a ticket's text, queue and answer: by name where the values fit, then by content.
 
 A column that is empty, nearly constant or says state, priority or language is never preferred. Where two columns
 fit equally and differ, none is taken: the caller asks, or the error names them with the option that settles it.
@@ -104,7 +104,7 @@ def guess_columns(
 
     Raises DatasetError for a choice that is not there, and where the first line is no header but a ticket.
     """
-    facts = {name: Facts(name, [row.get(name) for row in sample]) for name in header}
+    facts = {name: ColumnStats(name, [row.get(name) for row in sample]) for name in header}
     group = _one_hot(header, facts, sample)
     own_choice = _check_choice(choice or {}, header, group)
     fields = {name: column for name, column in own_choice.items() if column}
@@ -135,7 +135,7 @@ def guess_columns(
     return Columns(fields, people, how, also, rivals_for_label, one_hot, unread, hint, role)
 
 
-def _find_role(facts: Mapping[str, Facts], used: set[str]) -> str:
+def _find_role(facts: Mapping[str, ColumnStats], used: set[str]) -> str:
     """The column that tells customers' messages from the team's; "" where there is none."""
     for name in facts:
         if name in used or not ROLES & set(name_forms(name)):
@@ -146,8 +146,8 @@ def _find_role(facts: Mapping[str, Facts], used: set[str]) -> str:
     return ""
 
 
-class Facts:
-    """What a column's values look like, counted over the sample's rows."""
+class ColumnStats:
+    """Statistics of a column's values over the sample rows."""
 
     def __init__(self, name: str, values: Sequence[Any]) -> None:
         self.name = name
@@ -208,7 +208,7 @@ def one_hot_name(columns: Sequence[str]) -> str:
     return f"one of {len(columns)} columns: {', '.join(names)}{', ...' if len(columns) > 4 else ''}"
 
 
-def _by_name(field_name: str, facts: Mapping[str, Facts], used: Iterable[str]) -> list[str]:
+def _by_name(field_name: str, facts: Mapping[str, ColumnStats], used: Iterable[str]) -> list[str]:
     """The free columns whose name tells the field and whose values do not speak against it, best first."""
     ranks = {
         name: rank for name in facts if (rank := name_rank(field_name, name)) is not None and name not in used
@@ -226,7 +226,7 @@ def _by_name(field_name: str, facts: Mapping[str, Facts], used: Iterable[str]) -
 def _guess_text(
     fields: dict[str, str],
     own_choice: Mapping[str, str],
-    facts: Mapping[str, Facts],
+    facts: Mapping[str, ColumnStats],
     also: dict[str, tuple[str, ...]],
 ) -> None:
     """The text by name, by content, else the subject alone."""
@@ -250,7 +250,7 @@ def _guess_text(
 
 def _guess_label(
     fields: dict[str, str],
-    facts: Mapping[str, Facts],
+    facts: Mapping[str, ColumnStats],
     group: Sequence[str],
     people: Sequence[str],
     also: dict[str, tuple[str, ...]],
@@ -294,14 +294,14 @@ def _guess_label(
     return (), "", by_content
 
 
-def _alike(left: Facts, right: Facts) -> bool:
+def _alike(left: ColumnStats, right: ColumnStats) -> bool:
     """Whether two columns divide the rows in the same way."""
     pairs = set(zip(left.all_values, right.all_values, strict=True))
     return len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
 
 
 def _one_hot(
-    header: Sequence[str], facts: Mapping[str, Facts], sample: Sequence[Mapping[str, Any]]
+    header: Sequence[str], facts: Mapping[str, ColumnStats], sample: Sequence[Mapping[str, Any]]
 ) -> tuple[str, ...]:
     """The yes/no columns that together are one answer: three or more, and most rows have a mark."""
     columns = tuple(
@@ -312,7 +312,7 @@ def _one_hot(
     return columns if enough and sum(marks) <= 2 * len(sample) else ()
 
 
-def _has_target(fields: Mapping[str, str], facts: Mapping[str, Facts]) -> bool:
+def _has_target(fields: Mapping[str, str], facts: Mapping[str, ColumnStats]) -> bool:
     by_name = (_by_name(name, facts, set(fields.values())) for name in ("label", "answer"))
     return bool({"label", "answer"} & fields.keys()) or any(by_name)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from finetune.data.redact import pseudonym
-from finetune.data.row_file import gather
+from finetune.data.row_file import collect_rows
 from finetune.data.ticket import DatasetError, Ticket, Tickets
 
 MARK = "<ERASED>"
@@ -35,7 +35,7 @@ def erase_requester(tickets: Tickets, requester: str) -> tuple[Tickets, int]:
             changes += blank != row
             yield blank
 
-    rows = gather(rest())
+    rows = collect_rows(rest())
     return (replace(tickets, rows=rows), changes) if changes else (tickets, 0)
 
 

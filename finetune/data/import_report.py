@@ -1,4 +1,4 @@
-"""What became of every row of a file and of every character that was changed: plain values for terminal, card and page."""
+"""The import report: the fate of every row and of changed characters, as plain values."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def report_of(
 
 
 def _around(cut: Cut) -> tuple[str, str]:
-    """The stretch that differs, with a little of what stands before it."""
+    """The part that differs, with a little context before it."""
     same = next(
         (at for at, (a, b) in enumerate(zip(cut.before, cut.after, strict=False)) if a != b), len(cut.after)
     )

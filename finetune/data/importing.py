@@ -1,6 +1,6 @@
-"""A file becomes a dataset: with its progress, cancelled when asked, going on where an earlier try was cut off.
+"""Imports a file as a dataset, with progress and cancel; resumes where an earlier import was interrupted.
 
-Here or in a process of its own, so that a million rows never stand in the process that others wait for.
+Runs here or in a subprocess, so that a million rows do not occupy the bot's process.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CUT_OFF = "The import ended before its time (the machine was out of memory, or s
 
 @dataclass(frozen=True)
 class ImportOrder:
-    """What is added to the store at `url`, by whom, for whom; `work` keeps finished parts of an import that is cut off."""
+    """What to add to the store at `url`, by whom and for whom; `work` is the folder for parts of interrupted imports."""
 
     url: str
     work: Path
@@ -48,9 +48,9 @@ class ImportOrder:
 def add_file(
     order: ImportOrder, emit: Emit, should_stop: ShouldStop = lambda: None, every_s: float = EVERY_S
 ) -> Card:
-    """The card of the file's dataset. Raises Stopped where it is asked for: the same file then goes on from there.
+    """Import the file and return its card. Raises Stopped when asked to; importing the same file again then resumes.
 
-    `every_s` limits how often it tells and asks.
+    `every_s` limits how often it reports and checks.
     """
     drop_stale(order.work)
     progress = Progress(emit, should_stop, every_s=every_s)
@@ -69,8 +69,8 @@ def add_file(
     return card
 
 
-def add_file_apart(order: ImportOrder, emit: Emit, should_stop: ShouldStop) -> Card:
-    """`add_file` in a process of its own, which is ended where `should_stop` gives a reason."""
+def add_file_in_subprocess(order: ImportOrder, emit: Emit, should_stop: ShouldStop) -> Card:
+    """`add_file` in a subprocess, which is killed when `should_stop` gives a reason."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
     child = context.Process(target=_work, args=(order, there), daemon=True)
@@ -95,7 +95,7 @@ def _listen(pipe: Connection, emit: Emit, should_stop: ShouldStop) -> Card:
             kind, value = pipe.recv()
         except EOFError:
             raise DatasetError(CUT_OFF, what_next="Add the file again: it goes on where it was.") from None
-        if reason and kind == "event":  # what was added already is told, not called cancelled
+        if reason and kind == "event":  # a finished import counts as added, not as cancelled
             continue
         if kind == "card":
             return Card.from_json(value)
@@ -105,14 +105,14 @@ def _listen(pipe: Connection, emit: Emit, should_stop: ShouldStop) -> Card:
 
 
 def _work(order: ImportOrder, pipe: Connection) -> None:
-    """In the child: events, then the card or the refusal."""
+    """In the child: sends events, then the card or the error."""
 
-    def tell(kind: str, value: Any) -> None:
+    def send(kind: str, value: Any) -> None:
         with suppress(BrokenPipeError):
             pipe.send((kind, value))
 
-    emit: Callable[[dict[str, Any]], None] = partial(tell, "event")
+    emit: Callable[[dict[str, Any]], None] = partial(send, "event")
     try:
-        tell("card", add_file(order, emit).to_json())
+        send("card", add_file(order, emit).to_json())
     except FinetuneError as refused:
-        tell("refused", refused)
+        send("refused", refused)

@@ -1,4 +1,4 @@
-"""The label of a row: which words mean that there is none, and what a cell of several labels counts as. Pure."""
+"""The label of a row: words that mean no label, and cells with several labels. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from finetune.data.column_names import is_list_name
-from finetune.data.row_file import gather
+from finetune.data.row_file import collect_rows
 from finetune.data.ticket import RAW_SHOWN, DatasetError, Problem, Ticket
 
 _NO_LABEL = frozenset(
@@ -28,29 +28,29 @@ SEVERAL = {
     "frequent": "the one in most rows was taken",
     "leave-out": "these rows were left out",
 }
-"""What is done with rows of several labels, and the words that say so."""
+"""The ways to treat rows with several labels, with their descriptions."""
 _LISTED = re.compile(r"\[.*\]|\{.*\}", re.DOTALL)
 EVERYWHERE = 0.95  # of the rows; a part that stands in more tells nothing
 
 
 def is_no_label(value: str) -> bool:
-    """Whether a cell says that there is no value: empty, only marks, or one of the words for it."""
+    """Whether a cell means "no value": empty, only punctuation, or one of the words for it."""
     text = value.strip()
     return not re.search(r"\w", text) or text.casefold() in _NO_LABEL
 
 
 @dataclass(frozen=True)
-class SettledLabels:
-    """The rows with one label each, notes on what was chosen, and the rows that were left out for having several."""
+class ResolvedLabels:
+    """The rows with one label each, notes, and the rows that were left out as ambiguous."""
 
     rows: Sequence[Ticket]
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
-def settle_labels(
+def resolve_labels(
     rows: Sequence[Ticket], several: str = "first", column: str = "", longest: int | None = None
-) -> SettledLabels:
+) -> ResolvedLabels:
     """Cells of several labels become one by `several`, a key of SEVERAL; a part that is in nearly every row is passed over.
 
     In a `column` called tags, labels or the like a cell is a list where one of its parts stands elsewhere, in others where all do.
@@ -64,7 +64,7 @@ def settle_labels(
     parts_of = parts_by_cell(Counter(row.label for row in rows if row.label), column)
     if not parts_of:
         rows, too_long = _without_long(_in_one_line(rows), longest, column)
-        return SettledLabels(rows, (), too_long)
+        return ResolvedLabels(rows, (), too_long)
     counts: Counter[str] = Counter()
     for row in rows:
         counts.update(set(parts_of.get(row.label or "", (row.label or "",))))
@@ -83,14 +83,14 @@ def settle_labels(
         if several == "leave-out":
             message = f"has several labels ({label.replace(LINE, ', ')})"
             problems.append(Problem(row.line, message, column, row.text[:RAW_SHOWN], rule=RULE))
-    rows = gather(
+    rows = collect_rows(
         replace(row, label=best.get(row.label or "", row.label))
         for row in rows
         if several != "leave-out" or row.label not in ambiguous
     )
     notes = (_several_note(number, rest, several),) if number else ()
     rows, too_long = _without_long(_in_one_line(rows), longest, column)
-    return SettledLabels(rows, notes, (*problems, *too_long))
+    return ResolvedLabels(rows, notes, (*problems, *too_long))
 
 
 def _best(parts: Sequence[str], counts: Mapping[str, int], several: str) -> str:
@@ -112,7 +112,7 @@ def _in_one_line(rows: Sequence[Ticket]) -> Sequence[Ticket]:
     """Labels that were written on several lines and are one."""
     if not any(row.label and LINE in row.label for row in rows):
         return rows
-    return gather(replace(row, label=(row.label or "").replace(LINE, " ") or None) for row in rows)
+    return collect_rows(replace(row, label=(row.label or "").replace(LINE, " ") or None) for row in rows)
 
 
 def _without_long(
@@ -125,7 +125,7 @@ def _without_long(
         for row in rows
         if row.label and len(row.label) > longest
     )
-    return gather(row for row in rows if len(row.label or "") <= longest), problems
+    return collect_rows(row for row in rows if len(row.label or "") <= longest), problems
 
 
 def describe_long_label(label: str, longest: int) -> str:
@@ -240,7 +240,7 @@ def merge_spellings(rows: Sequence[Ticket]) -> tuple[Sequence[Ticket], list[str]
     ]
     if not spellings:
         return rows, notes
-    return gather(
+    return collect_rows(
         replace(row, label=best[_label_key(row.label)]) if row.label else row for row in rows
     ), notes
 

@@ -28,7 +28,7 @@ MAX_PHRASES = 300_000  # counted at once
 _FULL_NAME = re.compile(r"[^\W\d_a-zà-ÿ][^\W\d_]*(?:['’.-][^\W\d_]+)*\.?(?: (?:(?:van|von|de|da|del|di|der|den|el|la) ){0,2}[^\W\d_a-zà-ÿ][^\W\d_]*(?:['’-][^\W\d_]+)*){1,2}")  # fmt: skip
 
 
-def names_are_found() -> bool:
+def has_name_models() -> bool:
     """Whether the extra is installed; nothing is loaded."""
     try:
         return all(find_spec(name) is not None for name in ("spacy", *PACKAGES.values()))
@@ -40,7 +40,7 @@ class NameFinder:
     """Finds the people whom these rows name; what stands in many rows is a product or a place. Finds nothing without the extra."""
 
     def __init__(self, rows: Iterable[Ticket]) -> None:
-        self._is_on = names_are_found()
+        self._is_on = has_name_models()
         counts: Counter[str] = Counter()
         number = 0
         for number, row in enumerate(rows if self._is_on else (), 1):

@@ -1,13 +1,13 @@
-"""How datasets lie in their folder or bucket: rows by digest, one numbered card per version of a name.
+"""The files of datasets in their folder or bucket: rows by digest, one numbered card per version of a name.
 
     rows/<digest>.jsonl          the canonical rows; the name is their sha256 and is checked on reading
     cards/<name>/v0001.json      written last: a version without its card does not exist
-    checks/<digest>.json         what a model holds against the labels of these rows: ids and labels
-    removed/<name>.<time>/v0001.json   cards of a removal that can still be undone; its rows lie where they lay
-    pulls/<name>/state.json      where a pull goes on, and the pages that no version holds yet (staging.py)
+    checks/<digest>.json         the label check of these rows: ids and labels
+    removed/<name>.<time>/v0001.json   cards of a removal that can still be undone; its rows stay in place
+    pulls/<name>/state.json      where a pull resumes, and its pages without a version (staging.py)
 
-Whoever creates a card's file owns that version number, so adders on any machine can run at once.
-A repaired version has no rows of its own: its card names the rows and the decisions that they are made of.
+Creating a card's file reserves its version number, so imports on several machines can run at once.
+A repaired version stores no rows: its card names the base rows and the decisions on them.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ import json
 from dataclasses import replace
 
 from finetune.data.card import Card
-from finetune.data.doubts import LabelCheck
 from finetune.data.filesystem import Files
+from finetune.data.label_check import LabelCheck
 from finetune.data.repair import Repairs, apply_decisions
 from finetune.data.row_file import RowFile, stored_rows
 from finetune.data.staging import Staging
 from finetune.data.ticket import DatasetError, Kind, Tickets, canonical_lines
 
 
-class Shelf:
-    """Cards and rows below one fsspec URL. Names were checked by the store before they come here."""
+class ObjectStore:
+    """Cards and rows below one fsspec URL. The caller has checked the names."""
 
     def __init__(self, url: str) -> None:
         self._files = Files(url)
         self.pulls = Staging(self._files)
 
     def all(self) -> dict[str, list[Card]]:
-        """Every name that has a card with its versions, by name; read together, since a bucket is far away."""
+        """All versions by dataset name; read in one request, as a bucket is slow."""
         by_name: dict[str, list[Card]] = {}
         for path, data in sorted(self._files.read_all("cards").items()):
             if card := _card(data):
@@ -40,35 +40,35 @@ class Shelf:
         return {name: sorted(cards, key=_number) for name, cards in by_name.items()}
 
     def versions(self, name: str) -> list[Card]:
-        """Versions whose card is whole, oldest first; a torn card is a version that was never finished."""
+        """Versions with a complete card, oldest first; an incomplete card is an unfinished version."""
         cards = (_card(data) for data in self._files.read_all(f"cards/{name}").values())
         return sorted((card for card in cards if card), key=_number)
 
-    def live(self, name: str) -> list[Card]:
+    def live_versions(self, name: str) -> list[Card]:
         """The versions whose rows were not erased."""
         return [card for card in self.versions(name) if not card.erased]
 
     def put(self, card: Card, tickets: Tickets) -> Card:
-        """Rows first, card last, as the next free version; the card with its number."""
+        """Store rows, then the card, as the next version; returns the card with its number."""
         self._files.write_pieces(_rows_path(card.digest), canonical_lines(tickets.rows))
         versions = self.versions(card.name)
         number = versions[-1].version + 1 if versions else 1
         while not self._files.create(_card_path(version := replace(card, version=number)), _json(version)):
             number += 1
-        if not self._files.exists(_rows_path(card.digest)):  # erased for another name in between
+        if not self._files.exists(_rows_path(card.digest)):  # erased meanwhile for another name
             self._files.write_pieces(_rows_path(card.digest), canonical_lines(tickets.rows))
         return version
 
-    def put_repaired(self, card: Card) -> bool:
+    def create_repaired(self, card: Card) -> bool:
         """Create the card of a repaired version under its own number; False where that number is taken."""
         return self._files.create(_card_path(card), _json(card))
 
     def rewrite(self, card: Card) -> None:
-        """Replace a card in place."""
+        """Replace a card."""
         self._files.write(_card_path(card), _json(card))
 
     def rows(self, digest: str) -> Tickets:
-        """The rows of a digest, checked against it; many are read where they lie, as they are asked for.
+        """The rows of a digest, verified; large sets are read lazily.
 
         Raises DatasetError if they were erased or damaged.
         """
@@ -82,7 +82,7 @@ class Shelf:
         return tickets
 
     def _whole_rows(self, digest: str) -> Tickets | None:
-        """The rows as they lie there; None where they do not."""
+        """The stored rows; None where there are none."""
         stream = self._files.open(_rows_path(digest))
         if stream is None:
             return None
@@ -97,7 +97,7 @@ class Shelf:
             return Tickets(tuple(rows), kind)
 
     def _repairs_of(self, digest: str) -> Repairs | None:
-        """The decisions that these rows follow from; None where there are none."""
+        """The decisions behind these rows; None where there are none."""
         for cards in (self.all() | self.removals()).values():
             for card in cards:
                 if card.digest == digest and card.repairs and not card.erased:
@@ -105,7 +105,7 @@ class Shelf:
         return None
 
     def _repaired_rows(self, repairs: Repairs, digest: str) -> Tickets | None:
-        """The rows of a repaired version, made anew; None where the rows that they are made of are gone."""
+        """The rows of a repaired version, computed from its base rows; None where those are gone."""
         base = self._whole_rows(repairs.base)
         if base is None:
             return None
@@ -118,29 +118,29 @@ class Shelf:
         return tickets
 
     def has_rows(self, digest: str) -> bool:
-        """Whether the rows are still there, or can be made anew."""
+        """Whether the rows are stored or can be computed."""
         if self.has_whole_rows(digest):
             return True
         repairs = self._repairs_of(digest)
         return repairs is not None and self.has_whole_rows(repairs.base)
 
     def has_whole_rows(self, digest: str) -> bool:
-        """Whether the rows lie there as they are, not as decisions on others."""
+        """Whether the rows themselves are stored."""
         return self._files.exists(_rows_path(digest))
 
     def write_whole(self, digest: str) -> None:
-        """Keep the rows of a repaired version as they are, since those that they are made of will go."""
+        """Store the rows of a repaired version, before its base rows are erased."""
         if self.has_whole_rows(digest) or (repairs := self._repairs_of(digest)) is None:
             return
         if (tickets := self._repaired_rows(repairs, digest)) is not None:
             self._files.write_pieces(_rows_path(digest), canonical_lines(tickets.rows))
 
-    def keep_check(self, digest: str, check: LabelCheck) -> None:
-        """Keep what a model holds against the labels of these rows."""
+    def save_check(self, digest: str, check: LabelCheck) -> None:
+        """Store the label check of these rows."""
         self._files.write(_check_path(digest), json.dumps(check.to_json(), ensure_ascii=False).encode())
 
     def check_of(self, digest: str) -> LabelCheck | None:
-        """What `keep_check` kept; None where these labels were not checked."""
+        """The stored label check; None where these labels were not checked."""
         data = self._files.read(_check_path(digest))
         return LabelCheck.from_json(json.loads(data)) if data else None
 
@@ -153,28 +153,28 @@ class Shelf:
             self._files.delete(_check_path(digest))
 
     def removals(self) -> dict[str, list[Card]]:
-        """The cards of every removal that can still be undone, by its key."""
+        """The cards of each removal that can still be undone, by key."""
         by_key: dict[str, list[Card]] = {}
         for path, data in sorted(self._files.read_all("removed").items()):
             if card := _card(data):
                 by_key.setdefault(path.split("/", 1)[0], []).append(card)
         return {key: sorted(cards, key=_number) for key, cards in by_key.items()}
 
-    def set_aside(self, cards: list[Card], key: str) -> None:
-        """Hide these versions under the removal's key; each has a card in one place at least at any moment."""
+    def hide(self, cards: list[Card], key: str) -> None:
+        """Move these versions under the removal's key; at each moment every version has a card in at least one place."""
         for card in cards:
             self._files.write(f"removed/{key}/v{card.version:04d}.json", _json(card))
         for card in cards:
             self.discard(card)
 
-    def bring_back(self, cards: list[Card], key: str) -> None:
-        """Undo `set_aside`."""
+    def restore(self, cards: list[Card], key: str) -> None:
+        """Undo `hide`."""
         for card in cards:
             self._files.write(_card_path(card), _json(card))
         self.drop_removal(cards, key)
 
     def drop_removal(self, cards: list[Card], key: str) -> None:
-        """Forget that there was such a removal."""
+        """Delete the removal's cards."""
         for card in cards:
             self._files.delete(f"removed/{key}/v{card.version:04d}.json")
 
@@ -200,7 +200,7 @@ def _card_path(card: Card) -> str:
 
 
 def _card(data: bytes) -> Card | None:
-    """The card in a file, None if it is torn."""
+    """The card in a file; None if it is incomplete."""
     try:
         return Card.from_json(json.loads(data))
     except (ValueError, TypeError):

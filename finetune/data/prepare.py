@@ -1,7 +1,7 @@
-"""Rows worth training on: HTML, quoted history and signatures go, automatic replies and copies are left out.
+"""Cleans the rows: removes HTML, quoted history and signatures; leaves out automatic replies and copies.
 
-Every change is counted by rule, with the largest cuts shown before and after, and every row that is left out stands
-among the problems with its line. Near copies stay (the split keeps a cluster on one side; benchmarks/data.py counts
+It counts every change by rule, with the largest cuts before and after, and lists every row that it leaves out among the
+problems with its line. Near copies stay (the split keeps a cluster on one side; benchmarks/data.py counts
 them); what the encoding reader repaired was counted on reading. Pure.
 """
 
@@ -25,7 +25,7 @@ from finetune.data.clutter import is_automatic, without_history, without_signatu
 from finetune.data.import_report import CUTS_SHOWN, Cut, report_of
 from finetune.data.markup import plain
 from finetune.data.redact import redact, redact_texts
-from finetune.data.row_file import gather
+from finetune.data.row_file import collect_rows
 from finetune.data.ticket import RAW_SHOWN, Problem, ProblemLog, Ticket, Tickets
 from finetune.progress import Progress
 
@@ -34,20 +34,20 @@ __all__ = [
     "is_automatic",
     "plain",
     "prepare",
-    "prepare_apart",
+    "prepare_in_subprocess",
     "without_history",
     "without_signature",
 ]
 
 LETTER = re.compile(r"[^\W\d_]")
-TOLD_EVERY = 1_000  # rows
+PROGRESS_EVERY = 1_000  # rows
 LONG_TIMES = 20  # times the median length
 MIN_LONG_CHARACTERS = 5_000  # characters below which nothing is too long
 
 
 @dataclass(frozen=True)
 class CleaningResult:
-    """The rows that stay, with problems extended by those left out; `counts` are rows by what was done.
+    """The remaining rows, with the left-out ones added to the problems; `counts` are rows by change.
 
     `cut_sizes` are characters cut by rule, `cuts` the largest of them.
     """
@@ -59,7 +59,7 @@ class CleaningResult:
 
 
 class CutLog:
-    """Counts the characters that each rule cuts and remembers the largest cuts."""
+    """Counts the characters that each rule cuts and keeps the largest cuts."""
 
     def __init__(self) -> None:
         self.cut_sizes: Counter[str] = Counter()
@@ -67,7 +67,7 @@ class CutLog:
         self._number = 0
 
     def add(self, rule: str, line: int, before: str, after: str) -> None:
-        """Note one text that a rule has changed."""
+        """Record one text that a rule changed."""
         size = max(0, len(before) - len(after))
         self.cut_sizes[rule] += size
         self._number += 1
@@ -86,7 +86,7 @@ def clean(tickets: Tickets, progress: Progress | None = None) -> CleaningResult:
     counts: Counter[str] = Counter()
     problems = ProblemLog()
     log = CutLog()
-    rows_with_words = gather(_with_words(counted(tickets.rows, progress), counts, problems, log))
+    rows_with_words = collect_rows(_with_words(with_progress(tickets.rows, progress), counts, problems, log))
     rows = _without_copies(rows_with_words, counts, problems)
     _note_lengths(rows, counts, problems)
     if conflicts := conflicting(rows):
@@ -99,7 +99,7 @@ def clean(tickets: Tickets, progress: Progress | None = None) -> CleaningResult:
 def _with_words(
     rows: Iterable[Ticket], counts: Counter[str], problems: ProblemLog, log: CutLog
 ) -> Iterator[Ticket]:
-    """The rows that a person wrote, without clutter; the others are told as problems."""
+    """The rows by people, without clutter; the others become problems."""
     for row in rows:
         if is_automatic(row.text):
             counts["automatic replies"] += 1
@@ -113,18 +113,18 @@ def _with_words(
             yield row_without_history
 
 
-def counted(rows: Sequence[Ticket], progress: Progress | None) -> Iterator[Ticket]:
-    """The rows one by one, telling how far it is and asking whether to stop on the way."""
+def with_progress(rows: Sequence[Ticket], progress: Progress | None) -> Iterator[Ticket]:
+    """Iterates over the rows, reports progress and checks whether to stop."""
     for number, row in enumerate(rows, 1):
         yield row
-        if progress is not None and number % TOLD_EVERY == 0:
+        if progress is not None and number % PROGRESS_EVERY == 0:
             progress.check()
             progress.step(number, len(rows), None, None)
 
 
 def conflicting(rows: Sequence[Ticket]) -> list[int]:
-    """Rows whose text stands elsewhere with another label: at least one of them is wrong."""
-    label_of: dict[int, str | None] = {}  # by the text's hash: a million texts are not held twice
+    """Rows whose text occurs with another label too: at least one label is wrong."""
+    label_of: dict[int, str | None] = {}  # by the text's hash, to save memory
     several: set[int] = set()
     keys = array("q")
     for row in rows:
@@ -138,7 +138,7 @@ def conflicting(rows: Sequence[Ticket]) -> list[int]:
 
 
 def same_text(text: str) -> str:
-    """What makes two texts the same: their words, with every number and sign; only blanks do not count."""
+    """The key that equal texts share: the words with every number and sign, without blanks."""
     return " ".join(text.split())
 
 
@@ -150,7 +150,7 @@ STEPS = (
 
 
 def _strip(row: Ticket, counts: Counter[str], log: CutLog) -> Ticket:
-    """The row without what a mail program added; counts what was found."""
+    """The row without the additions of mail programs; counts them."""
     text, answer = row.text, row.answer
     for name, in_text, in_answer in STEPS:
         new_text, new_answer = in_text(text), in_answer(answer) if answer else answer
@@ -164,13 +164,13 @@ def _strip(row: Ticket, counts: Counter[str], log: CutLog) -> Ticket:
 
 
 def _without_copies(rows: Sequence[Ticket], counts: Counter[str], problems: ProblemLog) -> Sequence[Ticket]:
-    """The first of each set of rows that say the very same to the same end."""
-    first: dict[int, int] = {}  # by the words' hash; what it finds is compared word by word
+    """The first row of each set with equal text, label and answer."""
+    first: dict[int, int] = {}  # by hash first; hits are compared in full
     copies: set[int] = set()
     for at, row in enumerate(rows):
-        key = _meaning(row)
+        key = _content_key(row)
         place = first.setdefault(hash(key), at)
-        if place == at or _meaning(original := rows[place]) != key:
+        if place == at or _content_key(original := rows[place]) != key:
             continue
         copies.add(at)
         where = f"of {original.id}" if not original.line else f"of the row at {original.line}"
@@ -178,15 +178,15 @@ def _without_copies(rows: Sequence[Ticket], counts: Counter[str], problems: Prob
     if not copies:
         return rows
     counts["exact copies"] += len(copies)
-    return gather(row for at, row in enumerate(rows) if at not in copies)
+    return collect_rows(row for at, row in enumerate(rows) if at not in copies)
 
 
-def _meaning(row: Ticket) -> tuple[str, str]:
+def _content_key(row: Ticket) -> tuple[str, str]:
     return same_text(row.text), row.label or same_text(row.answer or "")
 
 
 def _note_lengths(rows: Sequence[Ticket], counts: Counter[str], problems: ProblemLog) -> None:
-    """Report rows far longer than the others: they stay, but a model reads only their beginning."""
+    """Report rows far longer than the others; they stay, but a model reads only their beginning."""
     sizes = array("q", (len(row.text) for row in rows))
     limit = max(MIN_LONG_CHARACTERS, LONG_TIMES * median(sizes or [0]))
     for at, size in enumerate(sizes):
@@ -204,9 +204,9 @@ def _left_out(row: Ticket, message: str, rule: str) -> Problem:
 def prepare(
     tickets: Tickets, progress: Progress | None = None, checkpoints: Checkpoints | None = None
 ) -> tuple[Tickets, Mapping[str, Any]]:
-    """The rows to keep and the card's `cleaned`, `redactions`, `not_covered` and `intake`.
+    """Clean and redact; returns the rows and the card's `cleaned`, `redactions`, `not_covered` and `intake`.
 
-    Raises Stopped where the owner of `progress` asks for it; with `checkpoints` another try then goes on.
+    Raises Stopped where `progress` asks for it; with `checkpoints` a later call then resumes.
     """
     if progress is not None:
         progress.phase("cleaning")
@@ -226,13 +226,13 @@ def prepare(
 
 
 @contextmanager
-def preparing_apart() -> Iterator[Callable[[Tickets], tuple[Tickets, Mapping[str, Any]]]]:
-    """`prepare` in one process of its own for many calls, as the pages of a pull are."""
+def open_preparer() -> Iterator[Callable[[Tickets], tuple[Tickets, Mapping[str, Any]]]]:
+    """Opens a subprocess that runs `prepare` for many calls, such as the pages of a pull."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as child:
         yield lambda tickets: child.submit(prepare, tickets).result()
 
 
-def prepare_apart(tickets: Tickets) -> tuple[Tickets, Mapping[str, Any]]:
-    """`prepare` in a process of its own; some seconds slower for the loading."""
+def prepare_in_subprocess(tickets: Tickets) -> tuple[Tickets, Mapping[str, Any]]:
+    """`prepare` in a subprocess; some seconds slower, as it loads first."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as child:
         return child.submit(prepare, tickets).result()

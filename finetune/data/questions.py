@@ -1,6 +1,6 @@
-"""What a person is asked about a dataset, one by one: labels to merge, rows that look like tests, labels in doubt. Pure.
+"""The questions to a person about a dataset: labels to merge, dummy rows, doubtful labels. Pure.
 
-A question holds tickets' texts (redacted as they are stored), so it is for one person's eyes, never for a channel.
+A question contains ticket texts (redacted), so it may be shown to one person only, never in a channel.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from finetune.data.doubts import Doubt, LabelCheck
-from finetune.data.near_labels import near_labels
+from finetune.data.dummy_rows import is_dummy_text
+from finetune.data.label_check import LabelCheck, LabelIssue
 from finetune.data.repair import Decision, Draft
+from finetune.data.similar_labels import similar_labels
 from finetune.data.ticket import DatasetError, Ticket, Tickets
-from finetune.data.tryouts import is_tryout
 
 Asking = Literal["merge", "drop", "label"]
 EXAMPLES, EXAMPLE_CHARACTERS, TICKET_CHARACTERS = 3, 200, 900
@@ -26,7 +26,7 @@ CHOICES: Mapping[Asking, tuple[str, ...]] = {
     "drop": ("drop", "stay"),
     "label": ("change", "keep"),
 }
-"""What can be answered; one text of a `drop` question is dropped by `only:PLACE`."""
+"""The possible answers; `only:PLACE` drops a single text of a `drop` question."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Question:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Every row that it is about; none for a merge."""
+        """The ids of its rows; none for a merge."""
         return () if self.kind == "merge" else tuple(id for _, ids in self.texts for id in ids)
 
     def draft(self, choice: str) -> Draft:
-        """The decision that a choice means; DatasetError for a choice that is not offered."""
+        """The decision for a choice; DatasetError for an unknown choice."""
         only = choice.partition(":")[2] if choice.startswith("only:") else ""
         if self.kind == "drop" and only.isdigit() and int(only) < len(self.texts):
             return Draft("drop", (), self.texts[int(only)][1])
@@ -71,13 +71,13 @@ class Question:
 def open_questions(
     tickets: Tickets, decisions: Sequence[Decision], check: LabelCheck | None
 ) -> tuple[Question, ...]:
-    """What nobody has decided yet: labels to merge, then rows that look like tests, then the most doubtful labels.
+    """The open questions: labels to merge, then dummy rows, then the most doubtful labels.
 
     `decisions` are those in force on these rows.
     """
     return (
         *_merges(tickets, decisions, check),
-        *_tryouts(tickets, decisions),
+        *_dummy_rows(tickets, decisions),
         *(_doubts(tickets, decisions, check) if check else ()),
     )
 
@@ -85,9 +85,9 @@ def open_questions(
 def _merges(tickets: Tickets, decisions: Sequence[Decision], check: LabelCheck | None) -> Iterator[Question]:
     apart = {frozenset(one.labels) for one in decisions if one.kind == "apart"}
     count, rank = dict(tickets.classes), {name: at for at, (name, _) in enumerate(tickets.classes)}
-    reasons = dict.fromkeys(near_labels(tickets.classes), "They are spelled alike.")
+    reasons = dict.fromkeys(similar_labels(tickets.classes), "They are spelled alike.")
     for one in check.overlaps if check else ():
-        names = {name_now(one.first, decisions), name_now(one.second, decisions)}
+        names = {current_label(one.first, decisions), current_label(one.second, decisions)}
         if len(names) == 2 and names <= set(count):
             larger, smaller = sorted(names, key=rank.__getitem__)
             reason = f"A model gives one for the other on {100 * one.share:.0f}% of their tickets."
@@ -107,16 +107,16 @@ def _merges(tickets: Tickets, decisions: Sequence[Decision], check: LabelCheck |
 
 
 def _some(rows: Sequence[Ticket]) -> list[Ticket]:
-    """Three rows, from the beginning, the middle and the end."""
+    """Three rows: the first, the middle and the last."""
     places = {0, len(rows) // 2, len(rows) - 1} if len(rows) >= EXAMPLES else set(range(len(rows)))
     return [rows[place] for place in sorted(places)]
 
 
-def _tryouts(tickets: Tickets, decisions: Sequence[Decision]) -> Iterator[Question]:
+def _dummy_rows(tickets: Tickets, decisions: Sequence[Decision]) -> Iterator[Question]:
     stay = {id for one in decisions if one.kind == "stay" for id in one.ids}
     groups: dict[str, list[str]] = defaultdict(list)
     for row in tickets.rows:
-        if is_tryout(row.text) and row.id not in stay:
+        if is_dummy_text(row.text) and row.id not in stay:
             groups[" ".join(row.text.casefold().split())].append(row.id)
     texts = [(text, tuple(ids[:ROWS_AT_ONCE])) for text, ids in groups.items()]
     for at in range(0, len(texts), TEXTS_AT_ONCE):
@@ -131,7 +131,7 @@ def _doubts(tickets: Tickets, decisions: Sequence[Decision], check: LabelCheck) 
     rows = {row.id: row for row in tickets.rows if row.id in doubts}
     count = dict(tickets.classes)
     for id, doubt in doubts.items():
-        row, other = rows.get(id), name_now(doubt.other, decisions)
+        row, other = rows.get(id), current_label(doubt.other, decisions)
         if row is None or row.label is None or row.label == other or other not in count:
             continue
         texts = ((_short(row.text, TICKET_CHARACTERS), (id,)),)
@@ -140,23 +140,23 @@ def _doubts(tickets: Tickets, decisions: Sequence[Decision], check: LabelCheck) 
         yield Question(_id("label", id, *labels), "label", labels, counts, texts, _why(doubt))
 
 
-def _why(doubt: Doubt) -> str:
+def _why(doubt: LabelIssue) -> str:
     return (
         f"A model that never saw this ticket gives its label {100 * doubt.label_share:.0f}%, the other one "
         f"{100 * doubt.other_share:.0f}%."
     )
 
 
-def name_now(label: str, decisions: Sequence[Decision]) -> str:
-    """What a label of the first rows is called after the merges."""
+def current_label(label: str, decisions: Sequence[Decision]) -> str:
+    """The name of an original label after the merges."""
     for one in decisions:
         if one.kind == "merge" and label == one.labels[0]:
             label = one.labels[1]
     return label
 
 
-def open_doubts(questions: Sequence[Question]) -> int:
-    """How many labels in doubt are among the questions."""
+def count_open_doubts(questions: Sequence[Question]) -> int:
+    """The number of questions about doubtful labels."""
     return sum(question.kind == "label" for question in questions)
 
 

@@ -16,8 +16,8 @@ from finetune.data.columns import Columns, choose_columns, guess_columns, one_ho
 from finetune.data.containers import folder_files
 from finetune.data.dates import DateReader
 from finetune.data.formats import read_records
-from finetune.data.labels import count_several, merge_spellings, settle_labels
-from finetune.data.row_file import gather
+from finetune.data.labels import count_several, merge_spellings, resolve_labels
+from finetune.data.row_file import collect_rows
 from finetune.data.ticket import (
     RAW_SHOWN,
     DatasetError,
@@ -29,7 +29,7 @@ from finetune.data.ticket import (
     Tickets,
     canonical,
 )
-from finetune.data.ticket_reader import CELL_RULES, MAX_LABEL, TicketReader, settle_rows
+from finetune.data.ticket_reader import CELL_RULES, MAX_LABEL, TicketReader, finalize_rows
 from finetune.progress import Progress
 
 __all__ = [
@@ -48,7 +48,7 @@ MAX_BYTES = 4_000_000_000  # of the file, and of its texts
 MAX_CLASSES = 500
 MIN_ROWS = 10  # the least that any provider accepts for tuning
 SAMPLE_ROWS = 1_000
-TOLD_EVERY = 1_000  # rows
+PROGRESS_EVERY = 1_000  # rows
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -80,13 +80,13 @@ def read_tickets(
     dates = DateReader()
     reader = TicketReader(choice, dates, problems)
     counter = RowCounter(path, ahead, max_bytes, progress)
-    rows = gather(counter.tickets(itertools.chain(ahead, _records(records, problems)), reader))
+    rows = collect_rows(counter.tickets(itertools.chain(ahead, _records(records, problems)), reader))
     unreadable = sum(not problem.is_kept and problem.rule not in CELL_RULES for problem in problems)
-    tickets, notes = settle_rows(rows, dates)
+    tickets, notes = finalize_rows(rows, dates)
     problems.extend(dates.problems(choice.fields.get("created_at", "")))
     if reader.kind == "triage":
         longest = None if choice.one_hot else MAX_LABEL
-        labels = settle_labels(tickets, several, choice.fields["label"], longest)
+        labels = resolve_labels(tickets, several, choice.fields["label"], longest)
         tickets, spellings = merge_spellings(labels.rows)
         problems.extend(labels.problems)
         notes += [*labels.notes, *spellings]
@@ -117,7 +117,7 @@ class RowCounter:
         characters = 0
         for record in records:
             self.total += 1
-            if self._progress is not None and self.total % TOLD_EVERY == 0:
+            if self._progress is not None and self.total % PROGRESS_EVERY == 0:
                 self._progress.check()
                 self._progress.step(self.total, max(self._about, self.total + 1), None, None)
             if (ticket := reader.ticket(record)) is None:

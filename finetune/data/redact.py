@@ -15,10 +15,10 @@ from functools import cache
 from pathlib import Path
 
 from finetune.data.checkpoints import PART_ROWS, Checkpoints, part_key
-from finetune.data.name_models import NameFinder, names_are_found
+from finetune.data.name_models import NameFinder, has_name_models
 from finetune.data.people import People
 from finetune.data.personal_numbers import personal_spans
-from finetune.data.row_file import gather
+from finetune.data.row_file import collect_rows
 from finetune.data.secrets import Span, secret_spans
 from finetune.data.ticket import Ticket, Tickets
 from finetune.progress import Progress
@@ -81,8 +81,8 @@ def redact(
                 progress.check()
                 progress.step(min(at + PART_ROWS, len(tickets)), len(tickets), None, None)
 
-    rows = gather(rows_in_parts())
-    not_covered = WITH_NAME_MODELS if names_are_found() else NOT_COVERED
+    rows = collect_rows(rows_in_parts())
+    not_covered = WITH_NAME_MODELS if has_name_models() else NOT_COVERED
     return RedactionResult(replace(tickets, rows=rows), dict(counts.most_common()), not_covered)
 
 
@@ -122,7 +122,7 @@ def _redact_row(row: Ticket, find: Find, names: Names, counts: Counter[str]) -> 
 
 def _tell_start(checkpoints: Checkpoints, progress: Progress) -> None:
     """Whether this import goes on from an earlier one of the same rows, or starts anew."""
-    left = checkpoints.waits()
+    left = checkpoints.count()
     if checkpoints.hits:
         parts = f"{left} {'part' if left == 1 else 'parts'} of {PART_ROWS:,} rows"
         progress.note(f"Going on: an earlier import had finished {parts}.")

@@ -1,7 +1,7 @@
-"""What people decided about a dataset's labels and rows, and the rows that follow from it. Pure.
+"""People's decisions about a dataset's labels and rows, and their effect on the rows. Pure.
 
-A repaired version is a version of a file and the decisions on it: the same two give the same rows, so that any decision
-can be taken back, whatever was decided after it. Names of labels and ids of rows are kept, never a ticket's words.
+A repaired version consists of base rows and decisions; the same two give the same rows, so any decision can be undone,
+also an earlier one. Decisions hold label names and row ids, never a ticket's text.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
-from finetune.data.row_file import gather
+from finetune.data.row_file import collect_rows
 from finetune.data.ticket import Ticket
 
 Kind = Literal["merge", "apart", "label", "keep", "drop", "stay"]
@@ -19,7 +19,7 @@ CHANGES = frozenset({"merge", "label", "drop"})
 
 @dataclass(frozen=True)
 class Draft:
-    """A decision before it is made: what, about which labels and rows.
+    """A proposed decision: its kind, labels and rows.
 
     merge: (from, into); apart: the two labels; label: (given, new) of the rows `ids`; keep: (given, suggested);
     drop and stay: the rows `ids`.
@@ -32,9 +32,9 @@ class Draft:
 
 @dataclass(frozen=True)
 class Decision:
-    """One decision: who made it, when (ISO 8601, UTC), how many rows it changed, which version came of it.
+    """One decision: who, when (ISO 8601, UTC), how many rows it changed, the resulting version.
 
-    `undone_by` is who took it back. An `is_settled` one stands in rows that cannot be made anew, so it stays.
+    `undone_by` is who undid it. An `is_settled` one is part of the stored rows and cannot be undone.
     """
 
     number: int
@@ -52,7 +52,7 @@ class Decision:
 
     @property
     def is_open(self) -> bool:
-        """Whether it holds."""
+        """Whether it is in force and can be undone."""
         return not self.undone_by
 
     def to_json(self) -> dict[str, Any]:
@@ -69,13 +69,13 @@ class Decision:
 
 @dataclass(frozen=True)
 class Repairs:
-    """The decisions on the rows of `base`, a digest whose rows are kept whole."""
+    """The decisions on the rows of `base`, a digest with stored rows."""
 
     base: str
     decisions: tuple[Decision, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """As a card keeps it; nothing where nothing was decided."""
+        """As the card stores it; {} without decisions."""
         if not self.decisions:
             return {}
         return {"base": self.base, "decisions": [one.to_json() for one in self.decisions]}
@@ -89,18 +89,18 @@ class Repairs:
 
     @property
     def in_force(self) -> tuple[Decision, ...]:
-        """The decisions that hold, in their order."""
+        """The decisions in force, in order."""
         return tuple(one for one in self.decisions if one.is_open)
 
     def settled_on(self, base: str) -> Repairs:
-        """The same decisions, told as history, on rows that hold them already."""
+        """The same decisions as history, on rows that include them already."""
         return Repairs(base, tuple(replace(one, is_settled=True) for one in self.decisions))
 
 
 def apply_decisions(rows: Iterable[Ticket], decisions: Sequence[Decision]) -> Sequence[Ticket]:
-    """The rows as these decisions, in their order, leave them.
+    """Apply these decisions to the rows, in order.
 
-    A merge takes every row that has its label then; a row's new label is its last one; rows that are gone stay gone.
+    A merge applies to every row with its label at that point; a row's last new label wins; dropped rows stay dropped.
     """
     steps = [one for one in decisions if one.kind in CHANGES and one.is_open and not one.is_settled]
     merges = [(place, one.labels[0], one.labels[1]) for place, one in enumerate(steps) if one.kind == "merge"]
@@ -124,13 +124,13 @@ def apply_decisions(rows: Iterable[Ticket], decisions: Sequence[Decision]) -> Se
         label = name_after(*fresh.get(row.id, (0, row.label)))
         return row if label == row.label else replace(row, label=label)
 
-    return gather(decide_on(row) for row in rows if row.id not in drops)
+    return collect_rows(decide_on(row) for row in rows if row.id not in drops)
 
 
 def without_moved(
     decisions: Sequence[Decision], before: Iterable[Ticket], after: Iterable[Ticket]
 ) -> tuple[Decision, ...]:
-    """The decisions without those about the label of rows that have come with another label since."""
+    """The decisions without those on rows whose label has changed at the source since."""
     own = {id for one in decisions if one.kind in ("label", "keep") for id in one.ids}
     labels = {row.id: (row.label or "").casefold() for row in before if row.id in own}
     moved = {row.id for row in after if row.id in labels and labels[row.id] != (row.label or "").casefold()}
@@ -143,7 +143,7 @@ def without_moved(
 
 
 def changed_rows(before: Iterable[Ticket], draft: Draft) -> int:
-    """How many of the rows a decision changes."""
+    """The number of rows that a decision changes."""
     ids = set(draft.ids)
     if draft.kind == "merge":
         old, new = draft.labels
@@ -154,7 +154,7 @@ def changed_rows(before: Iterable[Ticket], draft: Draft) -> int:
 
 
 def decision_line(one: Decision) -> str:
-    """What was decided, in words without a ticket's; no markup, labels unescaped."""
+    """A decision as a sentence without ticket text; no markup, labels unescaped."""
     first, second = (*one.labels, "", "")[:2]
     rows = f"{one.rows:,} {'row' if one.rows == 1 else 'rows'}"
     many = f"{len(one.ids):,} {'row' if len(one.ids) == 1 else 'rows'}"

@@ -1,7 +1,7 @@
-"""Rows that are too many for memory, on disk behind a sequence: one is read when it is asked for.
+"""Rows that do not fit into memory, on disk behind a sequence; each row is read on access.
 
-`gather` keeps few rows as a tuple and lays more into a file that has no name, so that it is gone with its process,
-however that ends. Rows of the store are read where they lie.
+`collect_rows` keeps few rows as a tuple and writes more into an unnamed file, which disappears with its process. Rows of
+the store are read in place.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class RowFile(Sequence[Ticket]):
         return tuple, (tuple(self),)  # another process has not this file
 
 
-def gather(rows: Iterable[Ticket]) -> Sequence[Ticket]:
+def collect_rows(rows: Iterable[Ticket]) -> Sequence[Ticket]:
     """The rows as a tuple, or in a file without a name once they have more than IN_MEMORY characters.
 
     Raises DatasetError where the disk has no room for them.
@@ -85,11 +85,11 @@ def gather(rows: Iterable[Ticket]) -> Sequence[Ticket]:
         kept.append(row)
         size += len(row.text) + len(row.answer or "")
         if size > IN_MEMORY:
-            return _spill(itertools.chain(kept, source))
+            return _to_disk(itertools.chain(kept, source))
     return tuple(kept)
 
 
-def _spill(rows: Iterable[Ticket]) -> RowFile:
+def _to_disk(rows: Iterable[Ticket]) -> RowFile:
     stream: BinaryIO = tempfile.TemporaryFile(buffering=BLOCK)  # type: ignore[assignment] # noqa: SIM115 - lives with its rows
     starts, end = array("q", [0]), 0
     try:

@@ -1,4 +1,4 @@
-"""Pulls of tickets under way, beside the datasets: where each goes on, and its redacted rows that no version holds yet.
+"""Unfinished pulls, stored beside the datasets: their state and their redacted pages.
 
 pulls/<name>/state.json          written last: a page counts once the state names it
 pulls/<name>/page-000001.json    one answer's rows, cleaned and redacted
@@ -19,13 +19,13 @@ State = Mapping[str, Any]
 
 
 class LostPages(DatasetError):
-    """Pages of a pull under way were erased meanwhile, since somebody was to be forgotten; a later pull reads them anew."""
+    """Pages of an unfinished pull were erased to forget a person; a later pull reads them again."""
 
     retryable = True
 
 
 class Staging:
-    """The states and pages of one store. Names were checked by the store before they come here."""
+    """The states and pages of one store. The caller has checked the names."""
 
     def __init__(self, files: Files) -> None:
         self._files = files

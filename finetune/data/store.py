@@ -17,15 +17,15 @@ from typing import Any
 
 from finetune.data import removal
 from finetune.data.card import Card, describe
+from finetune.data.dataset_repair import DatasetRepair
 from finetune.data.import_report import without_texts
 from finetune.data.names import NAME
 from finetune.data.names import check_name as check_name
 from finetune.data.names import suggest_name as suggest_name
-from finetune.data.object_store import Shelf
+from finetune.data.object_store import ObjectStore
 from finetune.data.prepare import prepare as prepare_rows
 from finetune.data.reading import check_whole, read_file, read_tickets, write_problems
 from finetune.data.repair import Repairs
-from finetune.data.repair_desk import RepairDesk
 from finetune.data.scopes import check_scopes
 from finetune.data.ticket import DatasetError, Tickets
 from finetune.errors import did_you_mean
@@ -85,12 +85,12 @@ class DatasetStore:
         prepare: Prepare = prepare_rows,
         progress: Progress | None = None,
     ) -> None:
-        self.url, self._shelf = url, Shelf(url)
+        self.url, self._objects = url, ObjectStore(url)
         self._now, self._prepare = now, prepare
         self._progress = progress or silent()
-        self.removals = removal.Removals(self._shelf, now)
-        self.repairs = RepairDesk(self._shelf, now, BUNDLED_BY)
-        self.pulls = self._shelf.pulls
+        self.removals = removal.Removals(self._objects, now)
+        self.repairs = DatasetRepair(self._objects, now, BUNDLED_BY)
+        self.pulls = self._objects.pulls
 
     def preparing(self, prepare: Prepare) -> DatasetStore:
         """The same store, in which rows are prepared so."""
@@ -166,19 +166,19 @@ class DatasetStore:
 
     def _write(self, tickets: Tickets, card: Card) -> Card:
         """The stored card: the newest version itself when nothing differs from it."""
-        versions = self._shelf.versions(card.name)
-        if versions and _same(versions[-1], card) and self._shelf.has_rows(card.digest):
+        versions = self._objects.versions(card.name)
+        if versions and _same(versions[-1], card) and self._objects.has_rows(card.digest):
             return versions[-1]
-        return self._shelf.put(card, tickets)
+        return self._objects.put(card, tickets)
 
     def list(self, scopes: frozenset[str] | None = None) -> Cards:
         """The newest version of every dataset that the scopes may see (all without scopes), by name."""
-        newest = (_newest(cards, scopes) for cards in self._shelf.all().values())
+        newest = (_newest(cards, scopes) for cards in self._objects.all().values())
         return sorted((card for card in newest if card), key=lambda card: card.name)
 
     def versions(self, name: str) -> Cards:
         """Every version of a dataset, oldest first, erased ones included."""
-        return self._shelf.versions(check_name(name))
+        return self._objects.versions(check_name(name))
 
     def get(self, name_or_digest: str, scopes: frozenset[str] | None = None) -> Card:
         """The card of a name's newest version, or of the version with this digest (12 characters suffice).
@@ -186,10 +186,10 @@ class DatasetStore:
         Only versions that the scopes may see count. Raises DatasetError if there is none.
         """
         query = name_or_digest.strip()
-        if NAME.fullmatch(query) and (card := _newest(self._shelf.live(query), scopes)):
+        if NAME.fullmatch(query) and (card := _newest(self._objects.live_versions(query), scopes)):
             return card
         if re.fullmatch(r"[0-9a-f]{12,64}", query):
-            for cards in self._shelf.all().values():
+            for cards in self._objects.all().values():
                 for card in reversed(cards):
                     if card.digest.startswith(query) and not card.erased and _visible(card, scopes):
                         return card
@@ -204,8 +204,8 @@ class DatasetStore:
 
         Raises DatasetError if erased or damaged.
         """
-        rows = self._shelf.rows(digest if DIGEST.fullmatch(digest) else self.get(digest).digest)
-        cards = (card for cards in self._shelf.all().values() for card in reversed(cards))
+        rows = self._objects.rows(digest if DIGEST.fullmatch(digest) else self.get(digest).digest)
+        cards = (card for cards in self._objects.all().values() for card in reversed(cards))
         columns = next((card.columns for card in cards if card.digest == rows.digest), {})
         return replace(rows, columns=dict(columns))
 
@@ -219,9 +219,9 @@ class DatasetStore:
             raise DatasetError(f"There is no dataset {name}.", what_next="`/datasets` lists them.")
         models = _models({card.digest for card in cards}, models_of)
         for card in cards:
-            self._shelf.erase_rows(card.digest, keep_for_others_than=name)
+            self._objects.erase_rows(card.digest, keep_for_others_than=name)
         for card in cards:
-            self._shelf.discard(card)
+            self._objects.discard(card)
         self.pulls.drop(name)
         return Removal(name, tuple(card.digest for card in cards), cards[-1].rows, models, by)
 
@@ -240,35 +240,35 @@ class DatasetStore:
         """
         from finetune.data.erase import erase_requester
 
-        removal.purge(self._shelf, lambda key: True)  # nothing that somebody wants erased waits out of sight
+        removal.purge(self._objects, lambda key: True)  # pending removals too
         self.pulls.drop_pages()
         hits: Hits = []
-        for cards in self._shelf.all().values():
+        for cards in self._objects.all().values():
             for card in (one for one in cards if not one.erased):
-                if not self._shelf.has_rows(card.digest):  # an erasure that was interrupted
-                    self._shelf.rewrite(replace(card, erased=True, intake=without_texts(card.intake)))
+                if not self._objects.has_rows(card.digest):  # an erasure that was interrupted
+                    self._objects.rewrite(replace(card, erased=True, intake=without_texts(card.intake)))
                     continue
-                rows, erasures = erase_requester(self._shelf.rows(card.digest), requester)
+                rows, erasures = erase_requester(self._objects.rows(card.digest), requester)
                 if erasures:
                     hits.append((card, rows, erasures))
         log.info("%s has a requester forgotten in %d versions", by, len(hits))
         groups = [list(own) for _, own in groupby(hits, lambda hit: hit[0].name)]
         results = [self._next_version(own, models_of) for own in groups]
         digests = {card.digest for card, _, _ in hits}
-        for card in (one for cards in self._shelf.all().values() for one in cards):
+        for card in (one for cards in self._objects.all().values() for one in cards):
             if Repairs.from_json(card.repairs, "").base in digests and card.digest not in digests:
-                self._shelf.write_whole(card.digest)  # of decisions on rows that go now
+                self._objects.write_whole(card.digest)  # of decisions on rows that go now
         for digest in digests:
-            self._shelf.erase_rows(digest)
+            self._objects.erase_rows(digest)
         for card, _, _ in hits:
-            self._shelf.rewrite(replace(card, erased=True, intake=without_texts(card.intake)))
+            self._objects.rewrite(replace(card, erased=True, intake=without_texts(card.intake)))
         return results
 
     def _next_version(self, hits: Hits, models_of: ModelsOf | None) -> ErasureResult:
         """Keep what is left of a dataset's newest version as the next one, if it still is a dataset."""
         card, rows, _ = hits[-1]
         name, new = card.name, None
-        if card.version == self._shelf.live(name)[-1].version:
+        if card.version == self._objects.live_versions(name)[-1].version:
             source = f"version {card.version} without a requester who asked to be forgotten"
             facts = {field: getattr(card, field) for field in ("cleaned", "redactions", "not_covered")}
             try:
@@ -276,7 +276,7 @@ class DatasetStore:
                 fresh = self._card(rows, name, card.added_by, card.scopes, card.licence, source, facts)
                 past = Repairs.from_json(card.repairs, fresh.digest).settled_on(fresh.digest)
                 fresh = replace(fresh, columns=card.columns, guessed=card.guessed, repairs=past.to_json())
-                new = self._shelf.put(fresh, rows)
+                new = self._objects.put(fresh, rows)
             except DatasetError:  # too little is left: the rows go all the same
                 new = None
         digests = tuple(dict.fromkeys(old.digest for old, _, _ in hits))
@@ -299,15 +299,15 @@ class DatasetStore:
             log.warning("the bundled datasets are not there: %s is not installed", error.name)
 
     def _ensure(self, name: str, file: str) -> Card:
-        newest = _newest(self._shelf.live(name), None)
+        newest = _newest(self._objects.live_versions(name), None)
         if newest and newest.added_by != BUNDLED_BY:
             return newest
         tickets = read_tickets(SAMPLES / file)
-        if newest and newest.digest == tickets.digest and self._shelf.has_rows(newest.digest):
+        if newest and newest.digest == tickets.digest and self._objects.has_rows(newest.digest):
             return newest
         facts = {"not_covered": BUNDLED_NOTE}
         card = self._card(tickets, name, BUNDLED_BY, ("workspace",), BUNDLED_LICENCE, file, facts)
-        return self._shelf.put(card, tickets)
+        return self._objects.put(card, tickets)
 
     def annotate(self, card: Card, **counts: object) -> Card:
         """Replace counts on a stored card (label noise is found after adding); rows and identity stay."""
@@ -315,10 +315,10 @@ class DatasetStore:
             raise DatasetError(
                 f"A card's {', '.join(sorted(fixed))} cannot change.", what_next="Add a new version."
             )
-        stored = next((one for one in self._shelf.versions(card.name) if one.version == card.version), None)
+        stored = next((one for one in self._objects.versions(card.name) if one.version == card.version), None)
         if stored is None:  # removed meanwhile: its card must not come back
             raise DatasetError(f"{card.name} was removed meanwhile.", what_next="Add the file again.")
-        self._shelf.rewrite(card_now := replace(stored, **counts))  # type: ignore[arg-type]
+        self._objects.rewrite(card_now := replace(stored, **counts))  # type: ignore[arg-type]
         return card_now
 
 

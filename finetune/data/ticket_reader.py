@@ -12,7 +12,7 @@ from finetune.data.columns import Columns
 from finetune.data.dates import DateReader
 from finetune.data.encoding import clean_text
 from finetune.data.labels import LINE, LONG, describe_long_label, is_no_label, one_line_each
-from finetune.data.row_file import gather
+from finetune.data.row_file import collect_rows
 from finetune.data.ticket import RAW_SHOWN, Kind, Problem, Record, Ticket
 
 MAX_TEXT = 50_000  # characters of one field
@@ -108,7 +108,7 @@ def _clean_value(raw: Any, field: str, changes: Counter[str]) -> tuple[str, bool
     return value, is_repair
 
 
-def settle_rows(rows: Sequence[Ticket], dates: DateReader) -> tuple[Sequence[Ticket], list[str]]:
+def finalize_rows(rows: Sequence[Ticket], dates: DateReader) -> tuple[Sequence[Ticket], list[str]]:
     """Give rows their dates and distinct ids; messages that share an id are one thread."""
     times, notes = dates.resolve()
     shared = _shared_ids(rows)
@@ -116,7 +116,7 @@ def settle_rows(rows: Sequence[Ticket], dates: DateReader) -> tuple[Sequence[Tic
         notes.append(f"{len(shared)} ids stand on several rows; rows that share an id count as one thread")
     elif not any(times):
         return rows, notes
-    return gather(_with_times(rows, times, shared)), notes
+    return collect_rows(_with_times(rows, times, shared)), notes
 
 
 def _shared_ids(rows: Sequence[Ticket]) -> set[str]:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from finetune.data.doubts import Doubt, LabelCheck, Overlap
 from finetune.data.duplicates import find_duplicates
+from finetune.data.label_check import LabelCheck, LabelIssue, Overlap
 from finetune.data.ticket import DatasetError, Tickets
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ class LabelNoise:
     def to_check(self) -> LabelCheck:
         """The stored check, for the questions to a person."""
         doubts = (
-            Doubt(one.id, one.given, one.suggested, round(one.given_share, 3), round(one.suggested_share, 3))
+            LabelIssue(
+                one.id, one.given, one.suggested, round(one.given_share, 3), round(one.suggested_share, 3)
+            )
             for one in self.suspects
         )
         return LabelCheck(self.row_count, self.total, tuple(doubts), self.overlaps)

@@ -9,7 +9,7 @@ from typing import Any
 
 from finetune.data.languages import NAMES, identify_language
 from finetune.data.ticket import Ticket
-from finetune.pulls.merging import Arrivals, Merge
+from finetune.pulls.merging import Merge, PulledRows
 from finetune.sources.contract import Query
 
 MIN_TICKETS_FOR_DRIFT = 30  # new tickets
@@ -76,7 +76,7 @@ class Change:
 
 
 def describe_change(
-    source: str, base: Sequence[Ticket], arrivals: Arrivals, merge: Merge, version: int | None
+    source: str, base: Sequence[Ticket], arrivals: PulledRows, merge: Merge, version: int | None
 ) -> Change:
     """The change that a merge makes; `version` is what it became."""
     before, after = _queues(base), _queues(merge.rows)
@@ -216,7 +216,7 @@ def _languages(change: Change) -> list[str]:
     return lines
 
 
-def nothing_usable(where: str, arrivals: Arrivals, query: Query) -> str:
+def nothing_usable(where: str, arrivals: PulledRows, query: Query) -> str:
     """Why a first pull gave no dataset, and what to do."""
     if not arrivals.facts["rows"]:
         return (

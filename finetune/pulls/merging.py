@@ -1,4 +1,4 @@
-"""The rows of a pull laid over the newest version: what is new, changed, the same and gone_ids. Pure."""
+"""Merges the rows of a pull into the newest version: new, changed, unchanged and deleted tickets. Pure."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from finetune.data.labels import merge_spellings
 from finetune.data.prepare import same_text
 from finetune.data.repair import Decision, apply_decisions
 from finetune.data.ticket import Ticket
-from finetune.pulls.arrival import add_facts
+from finetune.pulls.page_import import add_facts
 
 
 @dataclass(frozen=True)
-class Arrivals:
-    """All pages of a pull: the last state of each ticket by id, ids of those that left, what was counted, what was noted."""
+class PulledRows:
+    """All pages of a pull: the last state of each ticket by id, ids of departed tickets, counts and notes."""
 
     rows: Mapping[str, Ticket]
     departures: frozenset[str]
     facts: Mapping[str, Any]
     deletions: int = 0
-    earlier: int = 0  # rows of tickets that a later page had anew
+    earlier: int = 0  # rows that a later page replaced
     notes: tuple[str, ...] = ()
 
 
@@ -40,8 +40,8 @@ class Merge:
     notes: tuple[str, ...] = ()
 
 
-def gather(pages: Iterable[Mapping[str, Any]]) -> Arrivals:
-    """The pages in one; a ticket that changed during the pull counts as it was last."""
+def combine_pages(pages: Iterable[Mapping[str, Any]]) -> PulledRows:
+    """Combine the pages; of a ticket that changed during the pull the last state counts."""
     rows: dict[str, Ticket] = {}
     departures: set[str] = set()
     facts: list[Mapping[str, Any]] = []
@@ -59,7 +59,7 @@ def gather(pages: Iterable[Mapping[str, Any]]) -> Arrivals:
         deletions += page["deleted"]
         facts.append(page["facts"])
         notes += page["notes"]
-    return Arrivals(
+    return PulledRows(
         rows, frozenset(departures), add_facts(facts), deletions, earlier, tuple(dict.fromkeys(notes))
     )
 
@@ -67,10 +67,10 @@ def gather(pages: Iterable[Mapping[str, Any]]) -> Arrivals:
 DROPPED_BY_PEOPLE = "dropped by people before"
 
 
-def as_decided(arrivals: Arrivals, decisions: Sequence[Decision]) -> Arrivals:
-    """The arrivals as people's decisions about the dataset leave them: labels merged and settled, dropped rows left out.
+def with_decisions(arrivals: PulledRows, decisions: Sequence[Decision]) -> PulledRows:
+    """Apply people's decisions about the dataset to the pulled rows: merged and corrected labels, dropped rows.
 
-    A label that people settled counts until the source gives the ticket another than they were asked about.
+    A corrected label holds until the source changes the ticket's label.
     """
     open_ones = [replace(one, is_settled=False) for one in decisions if one.is_open]
     labels_now = {key: row.label for key, row in arrivals.rows.items()}
@@ -88,8 +88,8 @@ def as_decided(arrivals: Arrivals, decisions: Sequence[Decision]) -> Arrivals:
     return replace(arrivals, rows=rows, departures=departures, facts={**arrivals.facts, "left_out": left_out})
 
 
-def merge(base: Sequence[Ticket], arrivals: Arrivals, is_whole: bool = False) -> Merge:
-    """The base with each ticket as it is now, new ones at the end, none twice. `is_whole`: what did not arrive is gone_ids."""
+def merge(base: Sequence[Ticket], arrivals: PulledRows, is_whole: bool = False) -> Merge:
+    """The base with each ticket's current state and new tickets at the end. `is_whole`: missing tickets were deleted."""
     rows: list[Ticket] = []
     gone_ids: list[str] = []
     old = {row.id: row for row in base}
@@ -120,7 +120,7 @@ def merge(base: Sequence[Ticket], arrivals: Arrivals, is_whole: bool = False) ->
 
 
 def _without_copies(rows: Sequence[Ticket]) -> tuple[list[Ticket], int]:
-    """The first of each set of rows that say the very same to the same end; how many others there were."""
+    """The first row of each set with equal text, label and answer; and the number of dropped copies."""
     first: dict[tuple[str, str], Ticket] = {}
     for row in rows:
         first.setdefault((same_text(row.text), row.label or same_text(row.answer or "")), row)

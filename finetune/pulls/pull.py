@@ -1,7 +1,7 @@
-"""A pull: pages of a source into the next version of a dataset, from where the last pull ended.
+"""A pull: reads the pages of a source since the last pull into the next version of a dataset.
 
-Each page is cleaned and redacted before it is kept, then the place where to go on is written: a pull that is killed, refused or
-told to wait goes on from there. The version comes last; made twice, it is the same version.
+Each page is cleaned and redacted, then stored with the next cursor, so an interrupted pull resumes from there. The version is
+written last and is idempotent.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from finetune.data.card import Card
 from finetune.data.repair import Decision, Repairs
 from finetune.data.store import BUNDLED_BY, DatasetStore, check_name
 from finetune.data.ticket import DatasetError, Kind, Ticket, Tickets
-from finetune.pulls.arrival import Prepare, columns_read, settle_columns, take_in
 from finetune.pulls.change_report import Change, describe_change, nothing_usable
-from finetune.pulls.merging import DROPPED_BY_PEOPLE, Arrivals, Merge, as_decided, gather, merge
+from finetune.pulls.merging import DROPPED_BY_PEOPLE, Merge, PulledRows, combine_pages, merge, with_decisions
+from finetune.pulls.page_import import Prepare, columns_read, import_page, resolve_columns
 from finetune.sources.contract import Connection, Cursor, ExpiredCursor, Page, Query, Source, SourceError
 from finetune.sources.http import seconds_of
 
 OVERLAP_S = 120.0
-"""Read again after an expired cursor: clocks and indexes of the source lag behind each other."""
-MAX_CHARACTERS = 200_000_000  # of a pull: it stands in memory
+"""The overlap to read again after an expired cursor, as clocks and indexes of the source lag."""
+MAX_CHARACTERS = 200_000_000  # of a pull, which is held in memory
 MARKS = 300
-"""Rows remembered, so that one that comes again unchanged counts once."""
+"""Remembered rows, so that an unchanged row in two pages counts once."""
 Step = Callable[[str], None]
 State = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be pulled into which dataset, for whom; `is_full` reads everything again, which alone finds deletions.
+    """One pull: the query, its dataset and owner; `is_full` reads everything again, which also finds deletions.
 
-    `by`, `scopes` and `licence` are for a new dataset: one that is there keeps its own, and whose it is.
+    `by`, `scopes` and `licence` apply to a new dataset only.
     """
 
     dataset: str
@@ -58,10 +58,10 @@ class PullResult:
 def pull(
     store: DatasetStore, source: Source, connection: Connection, order: Order, prepare: Prepare, step: Step
 ) -> PullResult:
-    """Read what changed since the last pull, or everything at the first, and keep it as the next version.
+    """Read the changes since the last pull (the first time everything) and store them as the next version.
 
-    `step` is told how far it is, before each request; it may raise to end the pull, which goes on from there next time.
-    SourceError and DatasetError say what to do; what was pulled so far is kept.
+    `step` gets the progress before each request and may raise to stop the pull, which resumes next time. SourceError and
+    DatasetError say what to do; the pages so far are kept.
     """
     check_name(order.dataset)
     state = _begin(store, source, connection, order)
@@ -84,7 +84,7 @@ def check_origin(store: DatasetStore, dataset: str, source: str, project: str) -
 
 
 def _begin(store: DatasetStore, source: Source, connection: Connection, order: Order) -> State:
-    """The state to go on from: that of a pull under way with the same query, else of a new one after the last."""
+    """The state to resume from: that of an unfinished pull with the same query, else a new one after the last pull."""
     old = store.pulls.state(order.dataset)
     newest = _newest(store, order.dataset)
     origin = {"source": source.name, "asked": order.query.to_json()}
@@ -101,8 +101,8 @@ def _begin(store: DatasetStore, source: Source, connection: Connection, order: O
     is_own = bool(old["is_own"]) if old and newest else newest is None
     state = {
         **origin,
-        "query": connection.settle(order.query).to_json() if not (old and last_end) else old["query"],
-        "base": store.repairs.before(newest) if newest else "",
+        "query": connection.resolve(order.query).to_json() if not (old and last_end) else old["query"],
+        "base": store.repairs.original_digest(newest) if newest else "",
         "cursor": last_end,
         "done": last_end,
         "until": old["until"] if old and last_end else None,
@@ -130,19 +130,19 @@ def _read_page(
     prepare: Prepare,
     step: Step,
 ) -> State:
-    """The state after one page more."""
+    """Read and store one more page; returns the state after it."""
     query = Query.from_json(state["query"])
     step(f"{state['tickets']:,} tickets read")
     cursor = state["cursor"] or connection.start(query, seconds_of(query.since) if query.since else None)
     page = _ask(connection, query, cursor, state["until"])
     if not state["is_settled"]:
-        query = settle_columns(page, query)
+        query = resolve_columns(page, query)
     marks = [_mark(row) for row in page.rows]
     page = replace(
         page,
         rows=tuple(row for row, mark in zip(page.rows, marks, strict=True) if mark not in state["marks"]),
     )
-    page_values = take_in(page, query, prepare, state["tickets"] + 1)
+    page_values = import_page(page, query, prepare, state["tickets"] + 1)
     texts = (row["text"] + row.get("answer", "") for row in page_values["rows"])
     characters = state["characters"] + sum(map(len, texts))
     if characters > MAX_CHARACTERS:
@@ -167,12 +167,12 @@ def _read_page(
 
 
 def _mark(row: Mapping[str, Any]) -> str:
-    """What tells a row that comes again unchanged, as pages that overlap in time have it."""
+    """The mark of a row, to recognise it unchanged in an overlapping page."""
     return hashlib.sha256(json.dumps(row, sort_keys=True, default=str).encode()).hexdigest()[:20]
 
 
 def _ask(connection: Connection, query: Query, cursor: Cursor, until: float | None) -> Page:
-    """The page at the cursor; where the source has forgotten it, the page after the last change that was read."""
+    """The page at the cursor; if the cursor has expired, the page after the last read change."""
     try:
         return connection.page(query, cursor)
     except ExpiredCursor:
@@ -182,17 +182,17 @@ def _ask(connection: Connection, query: Query, cursor: Cursor, until: float | No
 
 
 def _make_version(store: DatasetStore, source: Source, order: Order, state: State) -> PullResult:
-    """The pages over the version that the pull began with; nothing new makes none."""
+    """Merge the pages into the base version; without changes no version is created."""
     where = f"{source.label} {state['asked']['project']}".strip()
     newest = _newest(store, order.dataset)
     if newest is None and state["base"]:
         store.pulls.end_removed(order.dataset)
-    arrivals = gather(store.pulls.pages(order.dataset, state["pages"]))
+    arrivals = combine_pages(store.pulls.pages(order.dataset, state["pages"]))
     base, is_remade = _base(store, newest, state)
     decisions = _decisions(store, newest, state)
     drops = {key for one in decisions if one.kind == "drop" and not one.is_settled for key in one.ids}
     dropped = len(drops & arrivals.rows.keys())
-    arrivals = as_decided(arrivals, [one for one in decisions if one.is_settled])  # the others: `carry`
+    arrivals = with_decisions(arrivals, [one for one in decisions if one.is_settled])  # the others: `carry`
     whole = bool(state["is_full"] and state["is_own"] and base)
     merger = merge(base, arrivals, whole)
     if not (merger.new_ids or merger.changed_ids or merger.gone_ids):
@@ -233,7 +233,7 @@ def _decisions(store: DatasetStore, newest: Card | None, state: Mapping[str, Any
         return ()
     made = state.get("made") == newest.digest
     cards = [one for one in store.versions(newest.name) if not one.erased and one.repairs]
-    old = [one for one in cards if store.repairs.before(one) == state["base"]] if made else []
+    old = [one for one in cards if store.repairs.original_digest(one) == state["base"]] if made else []
     card = old[-1] if old and not newest.repairs else newest
     return Repairs.from_json(card.repairs, card.digest).in_force
 
@@ -248,7 +248,7 @@ def _base(
     if newest is None:
         return (), False
     mark = state.get("made")
-    before_repairs = store.repairs.before(newest)
+    before_repairs = store.repairs.original_digest(newest)
     if mark is not None and mark == before_repairs:
         before = state["base"]
         there = before and any(
@@ -264,7 +264,7 @@ def _keep(
     where: str,
     newest: Card | None,
     merger: Merge,
-    arrivals: Arrivals,
+    arrivals: PulledRows,
     state: State,
 ) -> Card:
     """The merged rows as a version, with the counts of the base's card and the pull's together."""
@@ -272,7 +272,7 @@ def _keep(
     columns = columns_read(query)
     notes = tuple(dict.fromkeys((*arrivals.notes, *merger.notes)))
     tickets = Tickets(merger.rows, _kind(query), columns=columns, notes=notes)
-    before_repairs = store.repairs.before(newest) if newest else ""
+    before_repairs = store.repairs.original_digest(newest) if newest else ""
     state["base"] = before_repairs if newest and state.get("made") != before_repairs else state["base"]
     if newest and before_repairs == tickets.digest != newest.digest:
         return newest  # a killed pull had come to its end
@@ -283,7 +283,7 @@ def _keep(
     licence = newest.licence if newest else order.licence
     by = newest.added_by if newest and newest.added_by != BUNDLED_BY else order.by
     card = store.preparing(prepare).keep(tickets, order.dataset, by, scopes, licence, where)
-    return store.repairs.carry(str(state["base"]), card) if newest else card
+    return store.repairs.carry_over(str(state["base"]), card) if newest else card
 
 
 def _as_prepared(facts: Mapping[str, Any], tickets: Tickets) -> tuple[Tickets, Mapping[str, Any]]:
@@ -291,7 +291,7 @@ def _as_prepared(facts: Mapping[str, Any], tickets: Tickets) -> tuple[Tickets, M
     return tickets, facts
 
 
-def _facts(newest: Card | None, merger: Merge, arrivals: Arrivals) -> dict[str, Any]:
+def _facts(newest: Card | None, merger: Merge, arrivals: PulledRows) -> dict[str, Any]:
     """The card's counts: those of the versions before, and of this pull."""
     facts = arrivals.facts
     before = newest.rows if newest else 0

@@ -1,4 +1,4 @@
-"""What a help desk to pull from promises: four calls, the values they take and give, and the ways in which they fail."""
+"""The interface of a help desk as a source: four calls, their values, and their errors."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from finetune.registry import Variable
 
 Cursor = Mapping[str, Any]
 Wait = Callable[[float, str], None]
-"""Waits so many seconds, for the reason in words; may raise to end the pull, which then goes on from here next time."""
+"""Waits some seconds for the given reason; may raise to stop the pull, which then resumes from here."""
 
 LAG_S = 120.0
-"""A search index shows a change some time after it happened: the next pull reads so much before the last change again."""
+"""A search index shows changes late: the next pull reads this many seconds before the last change again."""
 
 
 class SourceError(FinetuneError):
@@ -38,7 +38,7 @@ class Refusal(SourceError):
 
 
 class ExpiredCursor(SourceError):
-    """The source does not take the place where the pull was: it has to go on by time."""
+    """The source rejects the cursor: the pull has to continue by time."""
 
 
 class NoAnswer(SourceError):
@@ -110,7 +110,7 @@ class Connection(Protocol):
         """Asks for nothing, to see that the address answers and the token is taken."""
         ...
 
-    def settle(self, query: Query) -> Query:
+    def resolve(self, query: Query) -> Query:
         """The query by the source's own names of fields; refuses a project or a field that is not there, where it can be asked."""
         ...
 
@@ -187,6 +187,6 @@ class Source:
             )
 
 
-def nobody_waits(seconds: float, why: str) -> None:
-    """For a connection that is only asked once: a source that wants a pause is told as it is."""
+def refuse_wait(seconds: float, why: str) -> None:
+    """A `Wait` that raises instead of waiting, for a connection that makes a single call."""
     raise AskedToWait(f"{why}: try again in {seconds:.0f} seconds.", seconds)

@@ -15,7 +15,7 @@ from finetune.registry import Variable
 from finetune.sources.contract import Cursor, Missing, Page, Query, Source, Wait
 from finetune.sources.exchange import Message, with_exchange, words_of
 from finetune.sources.http import ApiClient, Login, iso_of, newest
-from finetune.sources.walk import next_place
+from finetune.sources.time_paging import next_cursor
 
 URL, TOKEN = "TRAINWISE_FRESHDESK_URL", "TRAINWISE_FRESHDESK_TOKEN"
 PAGE = 100
@@ -34,7 +34,7 @@ class Freshdesk:
     def ping(self) -> None:
         self._client.get("/api/v2/agents/me")
 
-    def settle(self, query: Query) -> Query:
+    def resolve(self, query: Query) -> Query:
         return query
 
     def start(self, query: Query, since: float | None) -> Cursor:
@@ -55,7 +55,7 @@ class Freshdesk:
             raise Missing(f"There is no Freshdesk at the address in {URL}: check it.") from error
         tickets, until = reply.rows(), newest(reply.rows())
         is_last = not reply.next_link
-        place = next_place(cursor, until, is_last)
+        place = next_cursor(cursor, until, is_last)
         rows = [self._row(one, query) for one in tickets]
         if query.has_replies:
             rows = [with_exchange(row, self._messages(row)) for row in rows]

@@ -14,7 +14,7 @@ from finetune.registry import Variable
 from finetune.sources.contract import Cursor, Missing, Page, Query, Source, SourceError, Wait
 from finetune.sources.exchange import Message, with_exchange, words_of
 from finetune.sources.http import ApiClient, Login, iso_of, newest
-from finetune.sources.walk import next_place
+from finetune.sources.time_paging import next_cursor
 
 URL, TOKEN, PROJECTS = "TRAINWISE_GITHUB_URL", "TRAINWISE_GITHUB_TOKEN", "TRAINWISE_GITHUB_REPOSITORIES"
 PAGE = 100
@@ -31,7 +31,7 @@ class GitHub:
     def ping(self) -> None:
         self._client.get("/rate_limit")
 
-    def settle(self, query: Query) -> Query:
+    def resolve(self, query: Query) -> Query:
         if not REPOSITORY.fullmatch(query.project) or query.project.endswith(("/.", "/..")):
             raise SourceError(
                 f"{query.project[:80]!r} is no repository: write OWNER/NAME, such as acme/shop."
@@ -57,7 +57,7 @@ class GitHub:
         rows = [one for one in issues if "pull_request" not in one]
         skips = len(issues) - len(rows)
         is_last = not reply.next_link
-        place = next_place(cursor, until, is_last)
+        place = next_cursor(cursor, until, is_last)
         if query.has_replies:
             rows = [with_exchange(row, self._messages(query.project, row)) for row in rows]
         return Page(tuple(rows), place, is_last, until, skips={"pull requests": skips} if skips else {})

@@ -44,7 +44,7 @@ class Intercom:
     def ping(self) -> None:
         self._client.get("/me")
 
-    def settle(self, query: Query) -> Query:
+    def resolve(self, query: Query) -> Query:
         """`tags` and `topics` are lists one level down; everything else is checked on the first rows."""
         label = query.columns["label"]
         inner = {"tags": "tags.tags", "topics": "topics.topics"}.get(label, label)

@@ -48,7 +48,7 @@ class Jira:
     def ping(self) -> None:
         self._find_zone()
 
-    def settle(self, query: Query) -> Query:
+    def resolve(self, query: Query) -> Query:
         """The label's field by name or id. Asking who we are first: a search with a wrong token just finds nothing."""
         if not KEY.fullmatch(query.project):
             raise SourceError(

@@ -54,7 +54,7 @@ class Zendesk:
     def ping(self) -> None:
         self._client.get("/api/v2/users/me.json")
 
-    def settle(self, query: Query) -> Query:
+    def resolve(self, query: Query) -> Query:
         """A label that is no field of every ticket is looked up among the ticket fields, by title or id."""
         label = query.columns["label"]
         if label in OWN_FIELDS or label.startswith("custom_fields."):

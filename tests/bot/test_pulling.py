@@ -32,7 +32,7 @@ class SlowDesk:
     def ping(self) -> None:
         """Always succeeds."""
 
-    def settle(self, query: Query) -> Query:
+    def resolve(self, query: Query) -> Query:
         return query
 
     def start(self, query: Query, since: float | None) -> Cursor:

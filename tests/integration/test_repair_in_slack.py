@@ -10,7 +10,7 @@ import pytest
 
 from bot.playground import Person
 from bot.playground.state.seed import RAVI
-from finetune.data.doubts import Doubt, LabelCheck
+from finetune.data.label_check import LabelCheck, LabelIssue
 from finetune.data.store import DatasetStore
 from rag.search.embedding import MiniLM
 from tests.integration.conftest import private_reply, text_of, until
@@ -63,7 +63,9 @@ def name(slack: SlackHarness, request: pytest.FixtureRequest) -> str:
     store = slack.services.datasets
     card = store.add(file, name, RAVI, frozenset({"channel:C0SUPPORTML"}), "ours")
     row = next(row for row in store.tickets(card.digest).rows if row.label == "Billing")
-    store.repairs.keep_check(card.digest, LabelCheck(34, 34, (Doubt(row.id, "Billing", "Login", 0.1, 0.8),)))
+    store.repairs.save_check(
+        card.digest, LabelCheck(34, 34, (LabelIssue(row.id, "Billing", "Login", 0.1, 0.8),))
+    )
     return name
 
 

@@ -24,9 +24,9 @@ from bot.slack.ui.blocks import section
 from bot.slack.ui.limits import validate_message
 from bot.slack.ui.pulls import pull_report
 from bot.slack.users import UNKNOWN
-from finetune.data.prepare import preparing_apart
-from finetune.pulls.arrival import Prepare
+from finetune.data.prepare import open_preparer
 from finetune.pulls.change_report import Change, change_lines
+from finetune.pulls.page_import import Prepare
 from finetune.pulls.pull import Order, PullResult
 from finetune.sources import SOURCES
 from finetune.sources.contract import AskedToWait, Query, Source
@@ -47,7 +47,7 @@ class PullRunner:
         client: WebClient,
         values: Mapping[str, str],
         holder: str,
-        preparing: Callable[[], AbstractContextManager[Prepare]] = preparing_apart,
+        preparing: Callable[[], AbstractContextManager[Prepare]] = open_preparer,
     ) -> None:
         self.services, self._client, self._values, self._holder = services, client, values, holder
         self._preparing = preparing

@@ -36,7 +36,7 @@ from bot.slack.ui.limits import split_text, validate_view
 from bot.slack.ui.lists import dataset_card
 from bot.slack.users import Person
 from finetune.data.card import Card
-from finetune.data.importing import IMPORTS, ImportOrder, add_file_apart
+from finetune.data.importing import IMPORTS, ImportOrder, add_file_in_subprocess
 from finetune.data.reading import Preview, preview
 from finetune.data.store import check_name
 from finetune.errors import Stopped
@@ -204,7 +204,7 @@ def _import(
             several=values.get("several", "first"),
         )
         try:
-            return add_file_apart(order, steps.on_event, lambda: "cancel" if stop.is_set() else None)
+            return add_file_in_subprocess(order, steps.on_event, lambda: "cancel" if stop.is_set() else None)
         finally:
             send_problems(client, person, upload.name, problems)
 

@@ -91,12 +91,12 @@ def on_dataset_undo(services: Services, ack: Ack, body: Body, action: Body, resp
     """Restores a removed dataset, for its owner and admins."""
     ack()
     key, person = str(action.get("value")), services.users.person(origin_of(body)[1])
-    removal = services.datasets.removals.absence(key)
+    removal = services.datasets.removals.pending(key)
     if removal is None:
         raise BotError("This removal cannot be undone any more. Add the file again.")
     if removal.owner != person.id and not services.permissions.is_admin(person):
         raise BotError(f"Only the person who added {removal.name} or an admin can bring it back.")
-    card = services.datasets.removals.bring_back(key)
+    card = services.datasets.removals.restore(key)
     text = f"{escape(card.name)} is back, with its {card.rows:,} tickets."
     respond(text=text, blocks=[section(text)], replace_original=True)
 

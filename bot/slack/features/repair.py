@@ -1,6 +1,6 @@
 """Repairs a dataset in Slack: `/datasets repair NAME` and the card's button open a form for one person.
 
-Each decision makes a new version (finetune/data/repair_desk.py) and can be undone; the dataset's owner and admins may
+Each decision makes a new version (finetune/data/dataset_repair.py) and can be undone; the dataset's owner and admins may
 decide. Only the form quotes tickets.
 """
 
@@ -30,8 +30,8 @@ from bot.slack.ui.limits import validate_view
 from bot.slack.ui.repair_page import repair_view, waiting_view
 from bot.slack.users import Person
 from finetune.data.card import Card
+from finetune.data.dataset_repair import DECIDED, Decider, Inspection
 from finetune.data.repair import Decision, Repairs, decision_line
-from finetune.data.repair_desk import DECIDED, Decider, Inspection
 from finetune.data.ticket import DatasetError
 
 LARGE_ROWS = 20_000  # from this many rows a decision takes seconds, and the form shows a waiting text

@@ -12,9 +12,9 @@ from bot.slack.ui.escape import escape, one_line
 from bot.slack.ui.forms import FormMetadata
 from bot.slack.ui.limits import split_text
 from finetune.data.card import Card
+from finetune.data.dataset_repair import Inspection
 from finetune.data.questions import Question
 from finetune.data.repair import CHANGES, Decision, decision_line
-from finetune.data.repair_desk import Inspection
 
 TITLE = "Repair tickets"
 DECISIONS_SHOWN = 5

@@ -9,10 +9,10 @@ import pytest
 from bot.slack.ui.forms import FormMetadata
 from bot.slack.ui.limits import texts_of, validate_view
 from bot.slack.ui.repair_page import next_question, repair_view, waiting_view
-from finetune.data.doubts import Doubt, LabelCheck
+from finetune.data.dataset_repair import Inspection
+from finetune.data.label_check import LabelCheck, LabelIssue
 from finetune.data.questions import Question, open_questions
 from finetune.data.repair import Decision
-from finetune.data.repair_desk import Inspection
 from finetune.data.ticket import Ticket, Tickets
 from tests.finetune.data.test_card import CARD
 
@@ -25,7 +25,7 @@ def questions(text: str, label: str) -> tuple[Question, ...]:
     rows = [Ticket(f"a{at}", f"{text} {at}", f"{label} alpha") for at in range(9)]
     rows += [Ticket(f"b{at}", f"{text} {at}", f"{label} alphas") for at in range(4)]
     rows += [Ticket(f"x{at}", f"test {at}" + "!" * at, "Other") for at in range(30)]
-    doubt = Doubt("a1", f"{label} alpha", "Other", 0.1, 0.8)
+    doubt = LabelIssue("a1", f"{label} alpha", "Other", 0.1, 0.8)
     return open_questions(Tickets(tuple(rows), "triage"), (), LabelCheck(40, 43, (doubt,)))
 
 

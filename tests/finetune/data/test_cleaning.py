@@ -98,7 +98,7 @@ def test_an_agents_closing_phrase_is_kept_without_the_name() -> None:
     ],
 )
 def test_machines_mail_is_recognised(text: str) -> None:
-    """Absence notes, bounces and automatic confirmations."""
+    """PendingRemoval notes, bounces and automatic confirmations."""
     assert is_automatic(text)
 
 

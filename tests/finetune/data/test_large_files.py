@@ -14,8 +14,8 @@ import pytest
 
 from finetune.data import redact, row_file
 from finetune.data.checkpoints import Checkpoints, drop_stale
-from finetune.data.importing import ImportOrder, _listen, add_file, add_file_apart
-from finetune.data.row_file import RowFile, gather
+from finetune.data.importing import ImportOrder, _listen, add_file, add_file_in_subprocess
+from finetune.data.row_file import RowFile, collect_rows
 from finetune.data.store import DatasetStore
 from finetune.data.ticket import DatasetError, Ticket, Tickets
 from finetune.errors import Stopped
@@ -62,7 +62,7 @@ def test_rows_on_disk_are_a_sequence_like_any_other(monkeypatch: pytest.MonkeyPa
     rows = tuple(
         Ticket(str(at), f"text ü\n{at}", "a", names=("Ada",), line=at, thread=None) for at in range(1_100)
     )
-    on_disk = gather(iter(rows))
+    on_disk = collect_rows(iter(rows))
     assert isinstance(on_disk, RowFile)
     assert (len(on_disk), on_disk[3], on_disk[-1], on_disk[5:8]) == (1_100, rows[3], rows[-1], rows[5:8])
     assert (on_disk[3].names, on_disk[-1].line) == (("Ada",), 1_099)
@@ -72,7 +72,7 @@ def test_rows_on_disk_are_a_sequence_like_any_other(monkeypatch: pytest.MonkeyPa
     with pytest.raises(IndexError):
         on_disk[1_100]
     assert Tickets(on_disk, "triage").digest == Tickets(rows, "triage").digest
-    assert isinstance(gather(rows[:3]), tuple)
+    assert isinstance(collect_rows(rows[:3]), tuple)
 
 
 @pytest.mark.usefixtures("small_memory")
@@ -175,7 +175,7 @@ def test_an_import_apart_tells_its_steps_and_can_be_stopped(tmp_path: Path) -> N
     """In a process of its own: phases arrive, the card comes back; a refusal is the same error; a stop ends it."""
     path, phases = write_tickets(tmp_path / "tickets.csv"), list[str]()
     order = order_of(tmp_path, path)
-    card = add_file_apart(order, lambda event: phases.append(event.get("phase", "")), lambda: None)
+    card = add_file_in_subprocess(order, lambda event: phases.append(event.get("phase", "")), lambda: None)
     assert [phase for phase in phases if phase] == [
         "reading",
         "cleaning",
@@ -185,11 +185,11 @@ def test_an_import_apart_tells_its_steps_and_can_be_stopped(tmp_path: Path) -> N
     ]
     assert DatasetStore(order.url).get("large") == card
     with pytest.raises(Stopped):
-        add_file_apart(order, lambda event: None, lambda: "cancel")
+        add_file_in_subprocess(order, lambda event: None, lambda: "cancel")
     bad = tmp_path / "bad.csv"
     bad.write_text("id,text,queue\n1,only one,a\n")
     with pytest.raises(DatasetError, match="at least 10"):
-        add_file_apart(order_of(tmp_path, bad), lambda event: None, lambda: None)
+        add_file_in_subprocess(order_of(tmp_path, bad), lambda event: None, lambda: None)
 
 
 def test_a_cancel_that_comes_too_late_does_not_hide_what_was_added(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from finetune.data import name_models, redact
-from finetune.data.name_models import names_are_found
+from finetune.data.name_models import has_name_models
 from finetune.data.ticket import Ticket, Tickets
 
-needs_models = pytest.mark.skipif(not names_are_found(), reason="the extra `names` is not installed")
+needs_models = pytest.mark.skipif(not has_name_models(), reason="the extra `names` is not installed")
 FRENCH = "Merci de supprimer l'accès de Margaux Chevalier, elle a quitté la société hier."
 ENGLISH = "The technician Daniel Johnson came by yesterday and replaced the router, but it is still slow."
 
@@ -55,8 +55,8 @@ def test_a_text_is_read_in_pieces_that_end_with_its_sentences() -> None:
 
 def test_without_the_extra_nothing_is_loaded_and_the_card_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """The names stay, as NOT_COVERED tells."""
-    monkeypatch.setattr(name_models, "names_are_found", lambda: False)
-    monkeypatch.setattr(redact, "names_are_found", lambda: False)
+    monkeypatch.setattr(name_models, "has_name_models", lambda: False)
+    monkeypatch.setattr(redact, "has_name_models", lambda: False)
     result = redact.redact(tickets(ENGLISH))
     assert result.tickets.texts[0] == ENGLISH
     assert result.not_covered == redact.NOT_COVERED

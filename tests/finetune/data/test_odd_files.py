@@ -13,7 +13,7 @@ import pytest
 
 from finetune.data import containers, formats, html_tables
 from finetune.data.html_tables import is_html_table
-from finetune.data.labels import settle_labels
+from finetune.data.labels import resolve_labels
 from finetune.data.reading import DatasetError, read_tickets
 from finetune.data.ticket import Ticket, Tickets
 from tests.finetune.data.test_bad_files import ROWS, save
@@ -235,7 +235,7 @@ def test_lists_of_labels_cost_no_time_and_break_nothing() -> None:
     """Of any depth and length; commas within apostrophes part nothing."""
     start = time.process_time()
     cells = ["[" * 20_000 + "]" * 20_000, "[" + "a b, " * 10_000 + "c]", "['a, b', 'c']", "['a, b']"]
-    labels = settle_labels([Ticket(str(n), "t", cell) for n, cell in enumerate(cells)]).rows
+    labels = resolve_labels([Ticket(str(n), "t", cell) for n, cell in enumerate(cells)]).rows
     assert [row.label for row in labels[1:]] == ["a b", "a, b", "a, b"]
     assert time.process_time() - start < 2
 

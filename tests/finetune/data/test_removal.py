@@ -42,12 +42,12 @@ def test_a_removal_hides_and_can_be_undone(store: DatasetStore) -> None:
     assert store.list() == []
     with pytest.raises(DatasetError, match="There is no dataset"):
         store.get(first.digest)
-    assert store.removals.absence(removal.key) == removal
+    assert store.removals.pending(removal.key) == removal
     assert (removal.owner, removal.rows) == ("U1", 24)
-    store.removals.bring_back(removal.key)
+    store.removals.restore(removal.key)
     assert [card.version for card in store.versions("tickets")] == [1, 2]
     assert len(store.tickets(first.digest)) == 24
-    assert store.removals.absence(removal.key) is None
+    assert store.removals.pending(removal.key) is None
 
 
 def test_after_a_day_the_rows_are_erased(store: DatasetStore, clock: Clock) -> None:
@@ -64,7 +64,7 @@ def test_after_a_day_the_rows_are_erased(store: DatasetStore, clock: Clock) -> N
         store.tickets(card.digest)
     assert len(store.tickets(shared.digest)) == 24
     with pytest.raises(DatasetError, match="cannot be undone"):
-        store.removals.bring_back(removal.key)
+        store.removals.restore(removal.key)
 
 
 def test_removing_another_dataset_for_good_leaves_what_can_be_brought_back(store: DatasetStore) -> None:
@@ -73,7 +73,7 @@ def test_removing_another_dataset_for_good_leaves_what_can_be_brought_back(store
     store.keep(some_tickets(), "twin", "U1", EVERYONE, "")
     removal = store.removals.hide("tickets")
     store.remove("twin", "U1")
-    store.removals.bring_back(removal.key)
+    store.removals.restore(removal.key)
     assert len(store.tickets(card.digest)) == 24
 
 
@@ -83,8 +83,8 @@ def test_the_name_may_be_taken_meanwhile(store: DatasetStore) -> None:
     removal = store.removals.hide("tickets")
     store.keep(some_tickets("new"), "tickets", "U2", EVERYONE, "")
     with pytest.raises(DatasetError, match="another dataset tickets"):
-        store.removals.bring_back(removal.key)
-    assert store.removals.absence(removal.key) is not None
+        store.removals.restore(removal.key)
+    assert store.removals.pending(removal.key) is not None
 
 
 def test_who_asks_to_be_forgotten_is_not_kept_out_of_sight(store: DatasetStore) -> None:
@@ -92,7 +92,7 @@ def test_who_asks_to_be_forgotten_is_not_kept_out_of_sight(store: DatasetStore) 
     card = store.keep(some_tickets(), "tickets", "U1", EVERYONE, "")
     removal = store.removals.hide("tickets")
     store.forget("user3@example.com", "ana")
-    assert store.removals.absence(removal.key) is None
+    assert store.removals.pending(removal.key) is None
     with pytest.raises(DatasetError, match="are gone"):
         store.tickets(card.digest)
 

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune.data.card import card_lines
-from finetune.data.doubts import Doubt, LabelCheck, Overlap
-from finetune.data.near_labels import near_labels
+from finetune.data.dataset_repair import MAX_DESCRIBED_ROWS, Decider
+from finetune.data.dummy_rows import is_dummy_text
+from finetune.data.label_check import LabelCheck, LabelIssue, Overlap
 from finetune.data.questions import ROWS_AT_ONCE, Question, open_questions
 from finetune.data.repair import Decision, Draft, Repairs, apply_decisions, changed_rows
-from finetune.data.repair_desk import MAX_DESCRIBED_ROWS, Decider
+from finetune.data.similar_labels import similar_labels
 from finetune.data.store import DatasetStore
 from finetune.data.ticket import DatasetError, Ticket, Tickets
-from finetune.data.tryouts import is_tryout
 from tests.finetune.data.test_store import EVERYONE, HERE, as_they_are, url, words
 
 __all__ = ["url"]
@@ -55,7 +55,7 @@ def messy_tickets(extra: str = "") -> Tickets:
 )
 def test_labels_that_look_like_one_are_offered(first: str, second: str) -> None:
     """Slips, plurals, joined words, accents, words that add nothing; the rarer one is first."""
-    assert near_labels([(second, 30), ("Something else", 9), (first, 3)]) == [(first, second)]
+    assert similar_labels([(second, 30), ("Something else", 9), (first, 3)]) == [(first, second)]
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,12 @@ def test_labels_that_look_like_one_are_offered(first: str, second: str) -> None:
 )
 def test_labels_that_mean_two_things_are_not(first: str, second: str) -> None:
     """Numbers, other words and opposites are no slips."""
-    assert near_labels([(second, 30), (first, 3)]) == []
+    assert similar_labels([(second, 30), (first, 3)]) == []
 
 
 def test_a_label_is_offered_once_for_the_largest_it_looks_like() -> None:
     """Three spellings of one label make two pairs, both with the most frequent one."""
-    assert near_labels([("Billing", 90), ("Login", 50), ("Biling", 7), ("Billling", 4)]) == [
+    assert similar_labels([("Billing", 90), ("Login", 50), ("Biling", 7), ("Billling", 4)]) == [
         ("Biling", "Billing"),
         ("Billling", "Billing"),
     ]
@@ -100,7 +100,7 @@ def test_a_label_is_offered_once_for_the_largest_it_looks_like() -> None:
 )
 def test_rows_that_say_only_that_somebody_tried_are_seen(text: str) -> None:
     """In a few languages, with numbers and signs around."""
-    assert is_tryout(text)
+    assert is_dummy_text(text)
 
 
 @pytest.mark.parametrize(
@@ -118,13 +118,13 @@ def test_rows_that_say_only_that_somebody_tried_are_seen(text: str) -> None:
 )
 def test_short_real_tickets_are_not(text: str) -> None:
     """A test that something is about, and words that only greet."""
-    assert not is_tryout(text)
+    assert not is_dummy_text(text)
 
 
 def test_each_question_comes_with_counts_and_three_examples() -> None:
     """Pairs first, then tests, then doubts; what is decided is not asked again."""
     check = LabelCheck(
-        27, 30, (Doubt("t2", "Billing", "Login", 0.1, 0.8),), (Overlap("Billing", "Login", 0.4),)
+        27, 30, (LabelIssue("t2", "Billing", "Login", 0.1, 0.8),), (Overlap("Billing", "Login", 0.4),)
     )
     tickets = messy_tickets()
     questions = open_questions(tickets, (), check)
@@ -152,7 +152,9 @@ def test_each_question_comes_with_counts_and_three_examples() -> None:
 def test_doubts_follow_the_merges() -> None:
     """What is suggested is called as it is now; a doubt that a merge has settled is gone."""
     check = LabelCheck(
-        27, 30, (Doubt("t2", "Billing", "Biling", 0.1, 0.8), Doubt("t20", "Login", "Biling", 0.1, 0.8))
+        27,
+        30,
+        (LabelIssue("t2", "Billing", "Biling", 0.1, 0.8), LabelIssue("t20", "Login", "Biling", 0.1, 0.8)),
     )
     merge = decision("merge", ("Biling", "Billing"))
     tickets = messy_tickets()
@@ -290,8 +292,8 @@ def test_what_would_leave_no_dataset_is_refused(store: DatasetStore) -> None:
 def test_the_check_of_the_labels_counts_what_is_open(store: DatasetStore) -> None:
     """The card's number falls with each answer; the check is gone with its rows."""
     card = store.keep(messy_tickets(), "tickets", "U1", HERE, "internal")
-    doubts = tuple(Doubt(f"t{at}", "Billing", "Login", 0.1, 0.8) for at in (1, 2))
-    store.repairs.keep_check(card.digest, LabelCheck(20, 30, doubts))
+    doubts = tuple(LabelIssue(f"t{at}", "Billing", "Login", 0.1, 0.8) for at in (1, 2))
+    store.repairs.save_check(card.digest, LabelCheck(20, 30, doubts))
     card = store.annotate(card, noise={"checked": 20, "suspects": 2, "share": 0.1, "of": 30})
     assert store.repairs.inspect(card).notes == ("A model looked at 20 of 30 labels, drawn at random.",)
     new = store.repairs.decide("tickets", ask(store, "label").draft("change"), MAYA)
@@ -329,7 +331,7 @@ def test_a_removed_dataset_comes_back_with_its_repairs(store: DatasetStore) -> N
     store.keep(messy_tickets(), "tickets", "U1", EVERYONE, "")
     merge_card = store.repairs.decide("tickets", Draft("merge", ("Biling", "Billing")), MAYA)
     removal = store.removals.hide("tickets")
-    store.removals.bring_back(removal.key)
+    store.removals.restore(removal.key)
     assert len(store.tickets(merge_card.digest)) == 30
     store.remove("tickets", "U1")
     with pytest.raises(DatasetError, match="are gone"):
@@ -377,10 +379,10 @@ def test_what_was_decided_holds_for_rows_that_come_later(store: DatasetStore) ->
     ):
         store.repairs.decide("tickets", draft, MAYA)
     later = Tickets((*messy_tickets().rows, Ticket("n1", words("new"), "Biling")), "triage")
-    assert store.repairs.before(store.get("tickets")) == first.digest
-    card = store.repairs.carry(first.digest, store.keep(later, "tickets", "U1", HERE, "internal"))
+    assert store.repairs.original_digest(store.get("tickets")) == first.digest
+    card = store.repairs.carry_over(first.digest, store.keep(later, "tickets", "U1", HERE, "internal"))
     rows = {row.id: row.label for row in store.tickets(card.digest).rows}
     assert (rows["n1"], rows["t20"], "x0" in rows) == ("Billing", "Billing", False)
-    assert store.repairs.carry(first.digest, store.get(later.digest)) == card
+    assert store.repairs.carry_over(first.digest, store.get(later.digest)) == card
     back = store.repairs.undo("tickets", 1, ANA)
     assert {row.label for row in store.tickets(back.digest).rows if row.id in ("n1", "t12")} == {"Biling"}

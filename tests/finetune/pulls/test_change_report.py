@@ -6,7 +6,7 @@ import json
 
 from finetune.data.ticket import Ticket
 from finetune.pulls.change_report import Change, change_lines, describe_change, drift_of, languages_of
-from finetune.pulls.merging import Arrivals, merge
+from finetune.pulls.merging import PulledRows, merge
 
 FACTS = {"rows": 60, "left_out": {"no label": 3}, "skips": {}, "not_covered": ""}
 GERMAN = "Ich kann mich seit gestern nicht mehr anmelden, obwohl das Passwort ganz sicher stimmt, Nummer"
@@ -18,9 +18,9 @@ def rows(count: int, queue: str, text: str = ENGLISH, first: int = 0) -> list[Ti
     return [Ticket(str(number), f"{text} {number}", queue) for number in range(first, first + count)]
 
 
-def arrivals(tickets: list[Ticket]) -> Arrivals:
+def arrivals(tickets: list[Ticket]) -> PulledRows:
     """Tickets as a pull gathers them."""
-    return Arrivals({one.id: one for one in tickets}, frozenset(), FACTS)
+    return PulledRows({one.id: one for one in tickets}, frozenset(), FACTS)
 
 
 def test_new_queues_drift_and_languages_are_told() -> None:
@@ -72,7 +72,7 @@ def test_merging_accounts_for_every_row() -> None:
     base = rows(10, "Billing")
     new = [Ticket("3", "Other words than before stand here", "Login"), *rows(2, "Billing", first=50)]
     new.append(Ticket("99", base[0].text, "Billing"))
-    came = Arrivals({one.id: one for one in new}, frozenset({"5"}), FACTS)
+    came = PulledRows({one.id: one for one in new}, frozenset({"5"}), FACTS)
     result = merge(base, came)
     assert (result.new_ids, result.changed_ids, result.gone_ids) == (("50", "51"), ("3",), ("5",))
     assert len(base) + len(new) == len(result.rows) + result.replacements + result.departures + result.copies

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from finetune.sources.contract import SourceError, nobody_waits
+from finetune.sources.contract import SourceError, refuse_wait
 from finetune.sources.http import ApiClient, Login, pause_of
 from tests.finetune.sources.help_desk import Answer
 from tests.finetune.sources.zendesk_server import ZendeskServer
@@ -37,7 +37,7 @@ def test_a_pause_is_read_in_each_form(status: int, headers: dict[str, str], paus
 def test_an_address_that_would_tell_the_token_is_refused(url: str) -> None:
     """Plain http is for this machine alone."""
     with pytest.raises(SourceError, match="THE_URL"):
-        ApiClient("Acme", url, Login("Bearer secret", "THE_URL", "THE_TOKEN"), nobody_waits)
+        ApiClient("Acme", url, Login("Bearer secret", "THE_URL", "THE_TOKEN"), refuse_wait)
 
 
 def test_a_redirect_to_another_place_goes_without_the_token() -> None:
@@ -45,7 +45,7 @@ def test_a_redirect_to_another_place_goes_without_the_token() -> None:
     desk, other = ZendeskServer(), ZendeskServer()
     desk.faults = {1: Answer(302, {}, {"Location": f"{other.url}/x"})}
     desk.faults[2] = Answer(400, {"error": "bad secret-7 here"})
-    client = ApiClient("Acme", desk.url, Login("Bearer secret-7", "THE_URL", "THE_TOKEN"), nobody_waits)
+    client = ApiClient("Acme", desk.url, Login("Bearer secret-7", "THE_URL", "THE_TOKEN"), refuse_wait)
     with pytest.raises(SourceError):
         client.get("/x")
     assert "authorization" not in other.requests[0].headers

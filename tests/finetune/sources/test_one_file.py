@@ -30,7 +30,7 @@ class Acme:
     def ping(self):
         self.client.get("/tickets", after=99)
 
-    def settle(self, query):
+    def resolve(self, query):
         return query
 
     def start(self, query, since):

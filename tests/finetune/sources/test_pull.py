@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from finetune.data.dataset_repair import Decider
 from finetune.data.filesystem import Files
 from finetune.data.repair import Draft
-from finetune.data.repair_desk import Decider
 from finetune.data.staging import LostPages
 from finetune.data.store import DatasetStore
 from finetune.data.ticket import DatasetError
@@ -444,7 +444,7 @@ def test_what_people_repaired_outlives_the_next_pull(zendesk: Rig, monkeypatch: 
         raise Kill
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(repairs), "carry", die)
+        patch.setattr(type(repairs), "carry_over", die)
         with pytest.raises(Kill):
             zendesk.pull()
     result = zendesk.pull()

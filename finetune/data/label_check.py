@@ -1,4 +1,4 @@
-"""What a cross-validated model holds against the labels, as it is kept beside the rows: ids and labels, no ticket. Pure.
+"""The stored result of a label check by a cross-validated model: ids and labels, no ticket text. Pure.
 
 Written by finetune/evaluation/label_noise.py, read where a person is asked (finetune/data/questions.py).
 """
@@ -11,8 +11,8 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """One row whose label the model would not give; the shares are out-of-fold probabilities."""
+class LabelIssue:
+    """One row whose label the model rejects; the shares are out-of-fold probabilities."""
 
     id: str
     label: str
@@ -23,7 +23,7 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Two labels that the model gives for one another: `share` of both labels' rows."""
+    """Two labels that the model confuses, in `share` of both labels' rows."""
 
     first: str
     second: str
@@ -32,11 +32,11 @@ class Overlap:
 
 @dataclass(frozen=True)
 class LabelCheck:
-    """The doubts, the worst first, about `count` of `total` labelled rows."""
+    """The doubts, worst first, from checking `count` of `total` labelled rows."""
 
     count: int
     total: int
-    doubts: tuple[Doubt, ...] = ()
+    doubts: tuple[LabelIssue, ...] = ()
     overlaps: tuple[Overlap, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -49,6 +49,6 @@ class LabelCheck:
         return LabelCheck(
             int(values["count"]),
             int(values["total"]),
-            tuple(Doubt(**one) for one in values["doubts"]),
+            tuple(LabelIssue(**one) for one in values["doubts"]),
             tuple(Overlap(**one) for one in values["overlaps"]),
         )

@@ -1,7 +1,7 @@
-"""Labels that look like one label in two spellings ("Biling" and "Billing", "Bug" and "Bugs"), for a person to judge. Pure.
+"""Finds labels that may be two spellings of one ("Biling" and "Billing", "Bug" and "Bugs"), for a person to judge. Pure.
 
-Covers slips of letters, plurals, joined words, accents and words that add nothing ("Billing issues"); does not cover
-synonyms (a model that confuses two labels tells of those) nor a slip in the first letter. Numbers never count as slips.
+Covers typos, plurals, joined words, accents and filler words ("Billing issues"); does not cover synonyms (the label check
+finds confused labels) nor a typo in the first letter. Different numbers never match.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ FILLERS = frozenset(
 )
 
 
-def near_labels(classes: Sequence[tuple[str, int]]) -> list[tuple[str, str]]:
-    """Pairs (rarer label, label that it looks like), each label rarer in one pair at most; the largest pairs first.
+def similar_labels(classes: Sequence[tuple[str, int]]) -> list[tuple[str, str]]:
+    """Pairs (rarer label, similar label), each label the rarer one in one pair at most; largest pairs first.
 
     `classes` are labels with their counts, most frequent first.
     """
@@ -38,7 +38,7 @@ def near_labels(classes: Sequence[tuple[str, int]]) -> list[tuple[str, str]]:
 
 
 def _alike(labels: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Pairs that look alike; only labels whose first letters agree are compared."""
+    """Similar pairs; compares only labels with the same first letter."""
     words = {label: every for label in labels if (every := _words(label))}
     telling = {
         label: tuple(word for word in every if word not in FILLERS) or every for label, every in words.items()
@@ -61,7 +61,7 @@ def _words(label: str) -> tuple[str, ...]:
 
 
 def _same(first: Sequence[str], second: Sequence[str]) -> bool:
-    """Whether both say the same but for slips; what holds a digit must be the same in both."""
+    """Whether both are equal except for typos; words with a digit must be equal."""
     return len(first) == len(second) and all(map(_same_word, first, second))
 
 

@@ -1,4 +1,4 @@
-"""A page's rows as tickets of the pull's columns: read, cleaned and redacted by the import's own steps before anything is kept."""
+"""Imports one page of a pull: reads, cleans and redacts its rows before anything is stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from finetune.data.columns import Columns
 from finetune.data.dates import DateReader
 from finetune.data.exports import flat_values
 from finetune.data.ticket import Intake, Problem, Record, Ticket, Tickets
-from finetune.data.ticket_reader import TicketReader, settle_rows
+from finetune.data.ticket_reader import TicketReader, finalize_rows
 from finetune.errors import did_you_mean
 from finetune.sources.contract import Page, Query, SourceError
 from finetune.sources.exchange import QUESTION, REPLY
@@ -24,7 +24,7 @@ SEVERAL = "had several labels: one was taken"
 OTHER_LABELS = "of other queues"
 
 
-def settle_columns(page: Page, query: Query) -> Query:
+def resolve_columns(page: Page, query: Query) -> Query:
     """The query with columns as the first rows have them; SourceError, with what there is, for one that no row has."""
     header = list(dict.fromkeys(name for row in page.rows for name in flat_values(row)))
     if not header:
@@ -52,10 +52,10 @@ def _find(name: str, header: Sequence[str]) -> str | None:
     return alike[0] if len(alike) == 1 else None
 
 
-def take_in(page: Page, query: Query, prepare: Prepare, first: int) -> dict[str, Any]:
-    """The page as it is kept, as JSON values: redacted `rows`, ids of tickets that `left`, and `facts` in counts.
+def import_page(page: Page, query: Query, prepare: Prepare, first: int) -> dict[str, Any]:
+    """The page to store, as JSON values: redacted `rows`, ids of tickets that `left`, and counts as `facts`.
 
-    `first` is the number of the page's first ticket in the pull. Nothing of a field that was not asked for stays.
+    `first` is the number of the page's first ticket in the pull. Fields that were not requested are dropped.
     """
     columns = columns_read(query)
     fields_wanted = set(columns.values())
@@ -80,7 +80,7 @@ def take_in(page: Page, query: Query, prepare: Prepare, first: int) -> dict[str,
         values_kept = {name: values[name] for name in values if name in fields_wanted or name in people}
         if (ticket := reader.ticket(Record(number, values_kept, unit="ticket"))) is not None:
             tickets.append(ticket)
-    rows, notes = settle_rows(tickets, dates)
+    rows, notes = finalize_rows(tickets, dates)
     arrivals = Tickets(
         tuple(rows),
         reader.kind,
@@ -127,7 +127,7 @@ def _settle_label(row: Mapping[str, Any], values: dict[str, Any], query: Query) 
 
 
 def _last_states(page: Page, column: str) -> Page:
-    """The page with each ticket once, as it is last there: rows that share an id would count as a thread."""
+    """The page with the last state of each ticket; rows with one id would count as a thread."""
     ids = [str(flat_values(row).get(column, "")) for row in page.rows]
     last = {one: at for at, one in enumerate(ids) if one}
     rows = tuple(row for at, row in enumerate(page.rows) if last.get(ids[at], at) == at)

@@ -1,4 +1,4 @@
-"""Reading on by time: the next page begins where the last row changed, so that a ticket that changes meanwhile shifts nothing."""
+"""Paging by time: the next page starts at the last row's change time, so a ticket that changes meanwhile shifts nothing."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ OVERLAP_S = 1.0  # `since` may or may not include its own second
 MAX_PAGES = 300  # that Freshdesk gives of one query
 
 
-def next_place(cursor: Cursor, until: float | None, is_last: bool) -> Cursor:
-    """Where to go on after a page whose newest change is `until`: in time, or to the next page of the same second."""
+def next_cursor(cursor: Cursor, until: float | None, is_last: bool) -> Cursor:
+    """The cursor after a page whose newest change is `until`: a later time, or the next page of the same second."""
     since, page = float(cursor["since"]), int(cursor["page"])
     onward = max(since, until - OVERLAP_S) if until is not None else since
     if onward > since or is_last:

@@ -1,6 +1,6 @@
-"""Rows that somebody typed to try the form: "test 1", "asdf", "please ignore". Pure; a question to a person, not a verdict.
+"""Finds dummy rows that somebody typed to try the form: "test 1", "asdf", "please ignore". Pure; people decide.
 
-Covers texts of a few words that hold nothing else; does not cover a test that is written as a real ticket.
+Covers texts of a few such words; does not cover a test that is written as a real ticket.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ BESIDE = frozenset(
 )
 
 
-def is_tryout(text: str) -> bool:
-    """Whether the whole text says only that somebody tried something; numbers and signs do not count."""
+def is_dummy_text(text: str) -> bool:
+    """Whether the text holds only dummy words; numbers and signs are ignored."""
     if len(text) > MAX_CHARACTERS:
         return False
     words = re.findall(r"[^\W\d_]+", text.casefold())

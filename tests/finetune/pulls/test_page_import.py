@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finetune.pulls.arrival import take_in
+from finetune.pulls.page_import import import_page
 from finetune.sources.contract import Page, Query
 
 QUERY = Query("", {"id": "id", "text": "text", "label": "queue"})
@@ -16,7 +16,7 @@ def test_a_ticket_that_stands_twice_on_a_page_counts_as_it_is_last() -> None:
         for number, text in zip((5, 6, 5), texts, strict=True)
     )
     facts = {"intake": {}, "cleaned": {}, "redactions": {}, "not_covered": ""}
-    page = take_in(Page(rows, {}, True), QUERY, lambda tickets: (tickets, facts), 1)
+    page = import_page(Page(rows, {}, True), QUERY, lambda tickets: (tickets, facts), 1)
     assert {row["id"]: row["text"] for row in page["rows"]} == {"5": texts[2], "6": texts[1]}
     assert page["left"] == []
     assert page["facts"]["rows"] == 2
