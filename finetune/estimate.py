@@ -1,4 +1,4 @@
-"""What a fine-tune will take before it is queued: weights, memory, time and money, and whether any worker can do it.
+"""The estimate of a fine-tune: weights, memory, time and cost, and whether any worker can run it.
 
 Pure but for the size of a hub's base model, which the caller may pass in. Covers training, embedding and evaluation;
 does not cover the time in the queue or a language model's answers.
@@ -19,7 +19,7 @@ from finetune.model_size import ModelSize, size_of
 from finetune.pricing import CostError, TrainingWork, cheapest_gpu, gpu, training_by_arithmetic
 from finetune.spec import Spec
 from finetune.tasks import TASKS
-from finetune.training.passes import attention_factor
+from finetune.training.micro_batches import attention_factor
 
 CHARS_PER_TOKEN = 4.2
 ANSWER_TOKENS = 60.0  # of a written answer, beside its ticket
@@ -34,12 +34,14 @@ MEASURED_SMALL, SMALL_S, LARGE_S = (
     270.0,
     840.0,
 )  # rows; seconds of work of a measurement up to there, and beyond
-LIBRARIES_GIB = 2.0  # Python, torch and what passes through the network at once (finetune/training/passes.py)
+LIBRARIES_GIB = (
+    2.0  # Python, torch and what passes through the network at once (finetune/training/micro_batches.py)
+)
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What one worker trains on: memory in GiB, of its processor and of its largest GPU (0: none)."""
+    """One worker's memory in GiB: RAM and its largest GPU (0: none)."""
 
     name: str
     memory_gib: float
@@ -47,7 +49,7 @@ class Machine:
 
     @classmethod
     def from_health(cls, health: Mapping[str, Any]) -> Machine | None:
-        """The machine in a worker's sign of life; None where a worker of an older version does not say."""
+        """The machine from a worker's health; None for a worker of an older version."""
         memory, gpu_gib = health.get("memory_gib"), health.get("gpu_gib")
         if not isinstance(memory, int | float) or not isinstance(gpu_gib, int | float):
             return None
@@ -144,7 +146,7 @@ def memory_gib(method: Method, parameters: float) -> float:
 
 
 def refusal(spec: Spec, estimate: RunEstimate, machines: Sequence[Machine]) -> dict[str, str]:
-    """Why no worker can run this recipe, by field, with the nearest that one can; {} where one can or none is known."""
+    """Why no worker can run this recipe, by field, with the nearest possible choice; {} where one can or no worker is known."""
     method, parameters = METHODS[spec.method], estimate.size.parameters
     if not machines or any(_fits(machine, method, parameters) for machine in machines):
         return {}

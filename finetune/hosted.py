@@ -1,4 +1,4 @@
-"""A tuned model that a platform hosts: where it answers, and what stands in its place in a job's folder.
+"""A hosted model: its endpoint, and its card in a job's folder.
 
 There are no weights: the folder holds a card with the model's name at the platform, and each question goes there.
 """
@@ -34,8 +34,8 @@ METHOD = "hosted"
 """What the card of such a model names as its method."""
 ANSWERED = "hosted_answers.jsonl"
 PROMPTS = "prompts"
-"""The folder of what the language model beside it has answered, with its own account of dollars."""
-TRIES = 3  # of a question that got no answer, before none of them counts
+"""The folder for the answers of the language model that is evaluated beside it, with its own spending."""
+TRIES = 3  # attempts per unanswered question, before the evaluation fails
 TIMEOUT_S = 60.0
 ALLOWED_S = 1800.0  # for the answers to all held-out tickets
 
@@ -83,7 +83,7 @@ class Endpoint:
 
         Each is kept in `folder` as it comes: a later try there asks the rest alone, within the same `spend_usd`.
         """
-        kept = KeptAnswers(folder / ANSWERED)
+        kept = CachedAnswers(folder / ANSWERED)
         prices = {"api_per_million": {self.model: {"in": self.usd_in, "out": self.usd_out}}}
         llm = Llm(kept.keeping(self.ask()), self.model, spend_usd, prices)
         limit = SpendLimit(llm, folder)
@@ -104,15 +104,15 @@ class Endpoint:
         return Answers([kept[one] for one in questions], seconds, limit.total_usd)
 
 
-class KeptAnswers:
-    """Answers in a file, a line each under the question's hash, written as they come; `seconds`: about how long they took."""
+class CachedAnswers:
+    """Answers cached in a file by the question's hash, written one by one; `seconds` is their total time."""
 
     def __init__(self, file: Path) -> None:
         self._file, self._lock = file, threading.Lock()
         self._texts: dict[str, str] = {}
         self.seconds = 0.0
         for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
-            with suppress(ValueError, KeyError, TypeError):  # the last line of a process that was killed
+            with suppress(ValueError, KeyError, TypeError):  # an incomplete last line of a killed process
                 value = json.loads(line)
                 self._add(str(value["question"]), str(value["text"]), float(value["seconds"]))
 
@@ -123,7 +123,7 @@ class KeptAnswers:
         return self._texts[_hash(question)]
 
     def keeping(self, ask: AskLLM) -> AskLLM:
-        """`ask`, whose answers are kept."""
+        """`ask` with cached answers."""
 
         def ask_and_keep(question: str) -> ModelAnswer:
             began = time.monotonic()
@@ -132,7 +132,7 @@ class KeptAnswers:
             line = json.dumps({"question": key, "text": text, "seconds": round(seconds, 4)})
             with self._lock:
                 with self._file.open("a", encoding="utf-8") as stream:
-                    stream.write(f"\n{line}")  # ends what a killed process left half written
+                    stream.write(f"\n{line}")  # terminates an incomplete line of a killed process
                 self._add(key, text, seconds)
             return answer
 
@@ -158,7 +158,7 @@ def prompts_folder(folder: Path) -> Path:
 
 
 def measuring_usd(folder: Path) -> float:
-    """What the questions of a measurement in this folder have cost, those to the language model beside it among them."""
+    """The cost of all questions of an evaluation in this folder, including those to the language model."""
     return spent_in(folder) + spent_in(folder / PROMPTS)
 
 

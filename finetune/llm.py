@@ -1,4 +1,4 @@
-"""A language model as the measurement asks it: one prompt in, its words and its count of tokens out."""
+"""Calls to a language model: one prompt in, its answer and token counts out, within a spending limit."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class EndpointFailure(FinetuneError):
 
 
 def _spend_nothing(usd: float) -> None:
-    """Spending is recorded nowhere else."""
+    """Records no spending."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ OPTIONS: Mapping[str, Any] = {
     "reasoning_effort": "low",
     "chat_template_kwargs": {"enable_thinking": False},
 }
-"""Sent where the server takes them; one that a refusal names is left out from then on."""
+"""Options that are sent unless the server has refused them by name."""
 LIMITS = ("max_tokens", "max_completion_tokens")
 THOUGHT = re.compile(r"^.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 
@@ -94,7 +94,7 @@ class _Asker:
         from openai import BadRequestError, UnprocessableEntityError
 
         for _ in range(len(OPTIONS) + len(LIMITS)):
-            earlier = self._refusals  # another thread may learn of one while this question is asked
+            earlier = self._refusals  # another thread may find a refused option meanwhile
             try:
                 return self._ask(prompt, earlier)
             except (BadRequestError, UnprocessableEntityError) as refusal:
@@ -163,7 +163,7 @@ def ask_once(
     )
     try:
         return asker(model, api_key, base_url, timeout_s)(prompt)
-    except Exception as error:  # the edge to a foreign server: whatever it does becomes a sentence
+    except Exception as error:  # any error of a foreign server becomes a sentence
         for kind, reason, advice in reasons:
             if isinstance(error, kind):
                 raise EndpointFailure(reason, advice) from None
@@ -183,7 +183,7 @@ SPENT_FILE = "llm_spending.json"
 
 
 class SpendLimit:
-    """What a job may still spend on its language model, with what earlier attempts in the same folder have spent.
+    """The spending limit of a job for its language model, including earlier attempts in the same folder.
 
     Each call reserves its estimate before, and the server's count of tokens replaces it. The limit is passed by no
     more than what the calls under way were estimated too low. `share` is the part of the job's allowance for these
@@ -229,8 +229,8 @@ class SpendLimit:
             self.spent_usd += usd
             return True
 
-    def settle(self, estimate: float, answer: ModelAnswer | None) -> float:
-        """What the call cost: by the server's count, else what was reserved; the rest goes back."""
+    def record_call(self, estimate: float, answer: ModelAnswer | None) -> float:
+        """Record the cost of a call (by the server's count, else the estimate) and release the rest of the reservation."""
         cost = estimate
         if answer is not None and answer.tokens_in is not None and answer.tokens_out is not None:
             free = self._llm.free
@@ -316,9 +316,9 @@ def ask_all(
             return _Call(failure=_Failure.CAP)
         try:
             answer = llm.ask(prompt)
-        except Exception as error:  # the edge to a foreign server: whatever it does is a missing answer
-            return _Call(None, limit.settle(estimate, None), _Failure.SERVER, type(error).__name__)
-        return _Call(answer.text.strip(), limit.settle(estimate, answer))
+        except Exception as error:  # any error of a foreign server counts as a missing answer
+            return _Call(None, limit.record_call(estimate, None), _Failure.SERVER, type(error).__name__)
+        return _Call(answer.text.strip(), limit.record_call(estimate, answer))
 
     with ThreadPoolExecutor(MAX_CALLS_AT_ONCE, thread_name_prefix="ask") as pool:
         for start in range(0, len(prompts), MAX_CALLS_AT_ONCE):

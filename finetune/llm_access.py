@@ -1,4 +1,4 @@
-"""How a configured language model is reached, as a process that is to ask it can be told: address, key, what it may spend."""
+"""The access data of a language model that can be passed to another process: address, key, spending limit."""
 
 from __future__ import annotations
 

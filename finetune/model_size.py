@@ -1,4 +1,4 @@
-"""How many weights a base model has: from the catalogue, its files, the hub's small files, or its name.
+"""The number of weights of a base model: from the catalogue, its files, the hub's small files, or its name.
 
 Nothing large is downloaded. The hub is asked for config.json and the index of the weights, or the size of the one
 weights file; that takes at most `WAIT_S` of the caller's time, and the answer is kept for this process.
@@ -28,7 +28,7 @@ IN_NAME = re.compile(r"(?<![a-z0-9.])(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])(?![a-z0-9]
 
 @dataclass(frozen=True)
 class ModelSize:
-    """Weights of a base model, and where that figure is from; None where nothing tells."""
+    """The weights of a base model and the source of that number; None where it is unknown."""
 
     parameters: float | None
     source: str  # catalogue | files | hub | name | unknown

@@ -1,4 +1,4 @@
-"""One fine-tune from tickets to report: load, baselines, train, evaluate; `report.json` comes last."""
+"""One fine-tune from tickets to report: load, baselines, train, evaluate; `report.json` is written last."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ __all__ = ["Stopped", "run"]
 Result = TypeVar("Result")
 
 MIN_ROWS = 3  # one each for training, validation and test
-WHEN = {"baselines": "while the baselines were made", "training": "before the first step of training"}
-WHEN |= {"evaluating": "while the trained model was evaluated"}
+MEMORY_PHASE = {"baselines": "while the baselines were made", "training": "before the first step of training"}
+MEMORY_PHASE |= {"evaluating": "while the trained model was evaluated"}
 
 
 def run(
@@ -54,7 +54,7 @@ def run(
     Raises Stopped within 5 s of `should_stop` giving a reason (or of the budget being spent), and
     FinetuneError with a sentence for the person otherwise. The same folder resumes: a finished one returns
     its report, an unfinished one goes on from its last intact checkpoint. Without `rates` work costs nothing. `llm` adds
-    prompting to the ladder for at most its own cap and the recipe's budget.
+    prompting baselines, for at most its own cap and the recipe's budget.
     """
     rates = rates or Rates()
     folder.mkdir(parents=True, exist_ok=True)
@@ -138,7 +138,7 @@ def train(
     rows = tuple(tickets.rows)
     sides = Tickets(rows[:first], tickets.kind), Tickets(rows[first:], tickets.kind)
     work = partial(remote.train, pinned_spec, *sides, folder, progress)
-    _, seconds = _in_words(work, spec, folder, progress, meter)
+    _, seconds = _translate_errors(work, spec, folder, progress, meter)
     progress.phase("reporting")
     spent = cost(seconds, rates.machine_hour_usd)
     return TrainingReport(
@@ -187,24 +187,26 @@ def _run_task(
 ) -> tuple[FinetuneReport, dict[str, float]]:
     """The task's part of the report, and the seconds of all attempts in this folder so far, however this one ends."""
     work = partial(_task(spec, tickets), spec, _draw(tickets, spec, progress), folder, progress, llm)
-    return _in_words(work, spec, folder, progress, meter)
+    return _translate_errors(work, spec, folder, progress, meter)
 
 
-def _in_words(
+def _translate_errors(
     work: Callable[[], Result], spec: Spec, folder: Path, progress: Progress, meter: Meter
 ) -> tuple[Result, dict[str, float]]:
     """What `work` gives, and the seconds of all attempts in this folder, however it ends; OutOfMemory in words."""
-    earlier = _earlier(folder)
+    earlier = _earlier_attempts(folder)
     seconds: dict[str, float] = {}
     try:
         return work(), seconds
-    except (RuntimeError, MemoryError) as error:  # training itself tries smaller batches before
+    except (RuntimeError, MemoryError) as error:  # training tries smaller batches first
         if not is_out_of_memory(error):
             raise
-        raise OutOfMemory(spec.max_length, WHEN.get(progress.at, f"in the phase {progress.at}")) from error
+        raise OutOfMemory(
+            spec.max_length, MEMORY_PHASE.get(progress.at, f"in the phase {progress.at}")
+        ) from error
     finally:
         seconds |= {name: round(earlier[name] + value, 2) for name, value in meter.read().items()}
-        with suppress(OSError):  # a full disk has its own message
+        with suppress(OSError):  # a full disk has its own error
             (folder / SPENT).write_text(json.dumps(seconds))
 
 
@@ -226,7 +228,7 @@ def _task(spec: Spec, tickets: Tickets) -> Callable[..., FinetuneReport]:
 
 
 def _with_base(spec: Spec, folder: Path) -> Spec:
-    """`spec` held to the hub's commit that this folder's run began with, whatever was published since.
+    """`spec` pinned to the hub commit that this folder's run began with.
 
     Raises BaseModelError before any work where the base model cannot be had.
     """
@@ -295,8 +297,8 @@ def _write(report: FinetuneReport, folder: Path) -> dict[str, Any]:
     return stored
 
 
-def _earlier(folder: Path) -> dict[str, float]:
-    """What earlier attempts in this folder took, so that a resumed run's card tells the whole; killed ones told nothing."""
+def _earlier_attempts(folder: Path) -> dict[str, float]:
+    """Time and cost of earlier attempts in this folder; killed attempts are missing."""
     try:
         values = json.loads((folder / SPENT).read_text())
         return {"wall_s": float(values["wall_s"]), "cpu_s": float(values["cpu_s"])}
@@ -314,11 +316,11 @@ def _read_finished(folder: Path, spec: Spec, tickets: Tickets) -> dict[str, Any]
 
 
 def _claim(folder: Path, spec: Spec, tickets: Tickets) -> None:
-    """Refuse to resume a folder of another recipe or other rows; the same one with more epochs goes on training."""
+    """Refuse to resume a folder of another recipe or other rows; the same recipe with more epochs continues."""
     mine = {"spec": spec.to_json(), "dataset": tickets.digest}
     file = folder / "run.json"
     if file.is_file() and (earlier := json.loads(file.read_text())) != mine:
-        if not _goes_on(earlier, mine):
+        if not _is_continuation(earlier, mine):
             raise TrainingDataError("This folder holds another run: give every job a folder of its own.")
         for name in (TRAINED, REPORT):
             (folder / name).unlink(missing_ok=True)
@@ -326,7 +328,7 @@ def _claim(folder: Path, spec: Spec, tickets: Tickets) -> None:
     file.write_text(json.dumps(mine, sort_keys=True))
 
 
-def _goes_on(earlier: Mapping[str, Any], mine: Mapping[str, Any]) -> bool:
+def _is_continuation(earlier: Mapping[str, Any], mine: Mapping[str, Any]) -> bool:
     """Whether this is the earlier recipe on the same rows with more epochs (and perhaps another budget)."""
     old, new = dict(earlier["spec"]), dict(mine["spec"])
     more = new.pop("epochs") > old.pop("epochs")

@@ -1,4 +1,4 @@
-"""What a running job tells its owner, and how it hears that it should stop."""
+"""The progress reports of a running job, and its stop signal."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from finetune.errors import Stopped
 
 Emit = Callable[[dict[str, Any]], None]
 ShouldStop = Callable[[], str | None]
-FINISH = "finish"  # the one reason that ends training without ending the run: keep the best weights and go on
+FINISH = (
+    "finish"  # the only reason that ends training but not the run: the best weights are kept and evaluated
+)
 
 
 @dataclass(frozen=True)
 class TrainingCourse:
-    """How training went so far: the losses over the steps (at most CURVE_POINTS means), and scores on the validation rows.
+    """The course of training: the losses over the steps (at most CURVE_POINTS means), and scores on the validation rows.
 
     `dev_score` is the newest share of right answers there, None where the task has none.
     """
@@ -42,7 +44,7 @@ def thin_out(losses: Sequence[float], points: int = CURVE_POINTS) -> tuple[float
 
 @dataclass
 class Progress:
-    """Phases, steps and notes out; a stop reason in. `check` raises Stopped; ask it often, it is cheap.
+    """Reports phases, steps and notes, and reads the stop reason. `check` raises Stopped; it is cheap, so call it often.
 
     `at` is the phase it is in, `notes` the notes for the report, `finish_early` whether training shall end now with the
     best weights so far.
@@ -81,7 +83,7 @@ class Progress:
         eta_s: float | None,
         course: TrainingCourse | None = None,
     ) -> None:
-        """Where training stands; reports closer together than `every_s` are dropped, the last never."""
+        """Report a training step; reports within `every_s` are dropped, except the last one."""
         if step < steps and self.clock() - self._updated_at < self.every_s:
             return
         self._updated_at = self.clock()
@@ -89,7 +91,7 @@ class Progress:
         self.emit(event | (course.to_json() if course else {}))
 
     def reason_to_stop(self) -> str | None:
-        """The stop reason once there is one; it sticks. FINISH is none: it sets `finish_early`."""
+        """The stop reason, permanent once set. FINISH is no stop reason: it sets `finish_early`."""
         if self._reason is None and self.clock() - self._asked_at >= self.every_s:
             self._asked_at = self.clock()
             reason = self.should_stop()
@@ -107,5 +109,5 @@ class Progress:
 
 
 def silent() -> Progress:
-    """A Progress that tells nobody and never stops: for scripts and tests."""
+    """A Progress without reports and stop, for scripts and tests."""
     return Progress(emit=lambda _: None, should_stop=lambda: None)

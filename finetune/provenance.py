@@ -1,4 +1,4 @@
-"""Where a result comes from: code and library versions, hardware, time, money and carbon."""
+"""The provenance of a result: code and library versions, hardware, time, cost and carbon."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def files_sum(files: Sequence[Path], root: Path | None = None) -> str:
 
 
 def arithmetic() -> dict[str, Any]:
-    """What may move the last digits on like hardware: threads, and whether bfloat16 is multiplied in hardware."""
+    """Settings that may change the last digits on equal hardware: threads, and bfloat16 in hardware."""
     import torch
 
     from finetune.device import bf16_is_fast, pick_device

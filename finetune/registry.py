@@ -1,4 +1,4 @@
-"""Finds what a folder of plug-ins offers: one file (or sub-package) there is one entry, and no list is kept by hand."""
+"""Collects the entries of a plug-in folder: one file (or sub-package) is one entry; there is no manual list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one fine-tune is asked to do: a small typed recipe, its defaults and the checks that name a field.
+"""The recipe of a fine-tune: typed fields, defaults, and checks that name the field.
 
 Imports neither torch nor transformers: the bot builds its modal and validates its answers with this file.
 """
@@ -183,7 +183,7 @@ def _method_for(default: str, base_model: str | None) -> str:
 
 
 def _conflicts(spec: Spec) -> dict[str, str]:
-    """Fields that are fine alone and wrong together."""
+    """Errors from combinations of fields, by field."""
     task, method, problems = TASKS[spec.task], METHODS[spec.method], {}
     base = BASE_MODELS.get(spec.base_model)
     if method.network is None and task.architecture == "causal":

@@ -1,4 +1,4 @@
-"""Files in files: gzip, zip archives, Hugging Face dataset folders; a zip that is a workbook goes to `workbooks`.
+"""Reads containers: gzip, zip archives, Hugging Face dataset folders; workbooks go to `workbooks`.
 
 `part` names the sheet or the file inside. Where several would do and differ, DatasetError names them.
 """

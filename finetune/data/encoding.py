@@ -1,4 +1,4 @@
-"""Bytes in, text lines out, one at a time: byte-order marks, mixed encodings, NUL bytes and giant lines."""
+"""Decodes bytes into text lines: byte-order marks, mixed encodings, NUL bytes and giant lines."""
 
 from __future__ import annotations
 

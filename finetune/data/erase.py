@@ -1,4 +1,4 @@
-"""A requester's rows out of a set of tickets: theirs go, mentions in other people's tickets are blanked."""
+"""Erases a requester from tickets: removes their rows and blanks mentions in other rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A few file operations on any fsspec URL, whole or not at all: what the dataset store is written on."""
+"""Atomic file operations on any fsspec URL, for the dataset store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from finetune.data.store_errors import code_of, in_words
+from finetune.data.store_errors import code_of, translate_errors
 from finetune.data.ticket import DatasetError
 
 PIECE, DEAD_S = 1 << 20, 3_600.0  # bytes; seconds after which nobody writes to a draft any more
@@ -36,7 +36,7 @@ class Files:
         """The file's bytes, at most its first `most`; None if there is no such file."""
         limits = {} if most is None else {"start": 0, "end": most}
         try:
-            with self._in_words():
+            with self._translate_errors():
                 data: bytes = self._fs.cat_file(self._at(path), **limits)
         except FileNotFoundError:
             return None
@@ -44,7 +44,7 @@ class Files:
 
     def read_all(self, folder: str) -> dict[str, bytes]:
         """Every finished file below a folder by its path there; few round trips, however many files."""
-        with self._in_words():
+        with self._translate_errors():
             paths = self._fs.find(self._at(folder))
             start = len(self._at(folder)) + 1
             files = [path for path in paths if not path.rsplit("/", 1)[-1].startswith(".")]
@@ -56,7 +56,7 @@ class Files:
 
     def exists(self, path: str) -> bool:
         """Whether the file is there."""
-        with self._in_words():
+        with self._translate_errors():
             return bool(self._fs.exists(self._at(path)))
 
     def write(self, path: str, data: bytes) -> None:
@@ -65,7 +65,7 @@ class Files:
             os.replace(self._beside(path, [data]), self._at(path))
             self._sync_folder(path)
         else:
-            with self._in_words():
+            with self._translate_errors():
                 self._fs.pipe_file(self._at(path), data)
 
     def write_pieces(self, path: str, pieces: Iterable[bytes]) -> None:
@@ -124,7 +124,7 @@ class Files:
 
     def _create_remote(self, path: str, data: bytes) -> bool:
         """By the store's own create-only write (S3 and memory have one), else by looking first."""
-        with self._in_words():
+        with self._translate_errors():
             try:
                 self._fs.pipe_file(path, data, mode="create")
                 return True
@@ -142,7 +142,7 @@ class Files:
 
     def upload(self, path: str, local: Path) -> None:
         """Copy a file of this machine there, in pieces."""
-        with self._in_words():
+        with self._translate_errors():
             if self._local:
                 os.makedirs(os.path.dirname(self._at(path)), mode=0o700, exist_ok=True)
             self._fs.put_file(str(local), self._at(path))
@@ -150,7 +150,7 @@ class Files:
     def download(self, path: str, local: Path, size: int | None = None) -> bool:
         """Copy a file to this machine, in pieces; False where there is none, or none of so many bytes."""
         try:
-            with self._in_words():
+            with self._translate_errors():
                 if size is not None and self._fs.size(self._at(path)) != size:
                     return False
                 self._fs.get_file(self._at(path), str(local))
@@ -160,14 +160,14 @@ class Files:
 
     def names(self, folder: str) -> list[str]:
         """The paths of all files below a folder, relative to it."""
-        with self._in_words():
+        with self._translate_errors():
             start = len(self._at(folder)) + 1
             return sorted(path[start:] for path in self._fs.find(self._at(folder)))
 
     def delete(self, path: str) -> None:
         """Remove the file if it is there, with the old versions that a bucket may keep of it."""
         try:
-            with self._in_words():
+            with self._translate_errors():
                 if self._has_versions:
                     erase(self._fs, self._at(path))
                 else:
@@ -182,7 +182,7 @@ class Files:
 
     def erase_all(self, skip: str = "") -> None:
         """Delete every file below the URL, but those whose path begins with `skip`; a local folder then goes too."""
-        with self._in_words():
+        with self._translate_errors():
             paths = [path[len(self._root) + 1 :] for path in self._fs.find(self._root)]
         for path in paths:
             if not skip or not path.startswith(skip):
@@ -190,8 +190,8 @@ class Files:
         if self._local and not skip:
             shutil.rmtree(self._root, ignore_errors=True)
 
-    def _in_words(self) -> AbstractContextManager[None]:
-        return in_words(self._url) if not self._local else _of_a_folder(self._root)
+    def _translate_errors(self) -> AbstractContextManager[None]:
+        return translate_errors(self._url) if not self._local else _of_a_folder(self._root)
 
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}"

@@ -42,7 +42,7 @@ def report_of(
         places = lines.setdefault(problem.rule or ("repaired" if problem.is_kept else "unreadable"), [])
         if len(places) < LINES_SHOWN:
             places.append(problem.line)
-    texts = hide([text for cut in cuts for text in _around(cut)])
+    texts = hide([text for cut in cuts for text in _context(cut)])
     return {
         "rows": tickets.intake.rows or len(tickets) + sum(left_out.values()),
         "kept": len(tickets),
@@ -68,7 +68,7 @@ def report_of(
     }
 
 
-def _around(cut: Cut) -> tuple[str, str]:
+def _context(cut: Cut) -> tuple[str, str]:
     """The part that differs, with a little context before it."""
     same = next(
         (at for at, (a, b) in enumerate(zip(cut.before, cut.after, strict=False)) if a != b), len(cut.after)

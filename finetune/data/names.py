@@ -1,4 +1,4 @@
-"""What a dataset may be called."""
+"""Names of datasets."""
 
 from __future__ import annotations
 

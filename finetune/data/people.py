@@ -1,4 +1,4 @@
-"""Where people are named in tickets: by the file's own columns, and by words that introduce a name. Pure.
+"""Finds names of people in tickets: by the file's own columns, and by words that introduce a name. Pure.
 
 A full name counts in every row, a single one only in its own row and in capitals; a name that is also a word (Mark,
 Will, Grant, Page) only behind a greeting, a title or the like, never where a sentence uses it as a word.

@@ -152,9 +152,9 @@ def redact_texts(texts: Sequence[str]) -> list[str]:
 
 
 def pseudonym(customer: str) -> str:
-    """A stable stand-in for a customer's id or address: groups rows, and `forget` finds it by the original.
+    """A stable pseudonym for a customer's id or address; it groups rows, and `forget` computes it from the original.
 
-    Whoever has a list of addresses can compute theirs: it hides from reading, not from checking.
+    It does not protect against someone with a list of addresses, who can compute the pseudonyms.
     """
     if re.fullmatch(r"c-[0-9a-f]{16}", customer):
         return customer

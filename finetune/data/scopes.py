@@ -1,4 +1,4 @@
-"""Who may see a dataset: the whole workspace, or channels by their ids."""
+"""The scopes of a dataset: the whole workspace, or channel ids."""
 
 from __future__ import annotations
 

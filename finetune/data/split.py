@@ -1,4 +1,4 @@
-"""Which rows train, which choose, which test: no customer, thread or near-copy stands on two sides.
+"""Splits rows into training, validation and test: no customer, thread or near-copy is on two sides.
 
 Pure and deterministic: the same rows and seed give the same split. Does not balance the test set: it keeps
 the proportions that the tickets have.

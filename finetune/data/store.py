@@ -48,7 +48,7 @@ Hits = list[tuple[Card, Tickets, int]]
 
 @dataclass(frozen=True)
 class Removal:
-    """What was erased, and the models that were trained on it and still hold what they saw."""
+    """The erased rows, and the models that were trained on them."""
 
     name: str
     digests: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What a store answers instead of doing its work, in words: keys, regions, buckets and networks."""
+"""Translates the errors of a store (keys, regions, buckets, networks) into sentences."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class StoreUnreachable(DatasetError):
 
 
 @contextmanager
-def in_words(url: str) -> Iterator[None]:
-    """What a store answers instead of doing its work, as DatasetError; a missing or existing file passes."""
+def translate_errors(url: str) -> Iterator[None]:
+    """Translates a store's errors into DatasetError; lets FileNotFoundError and FileExistsError pass."""
     try:
         yield
     except FileExistsError:
@@ -32,7 +32,7 @@ def in_words(url: str) -> Iterator[None]:
         raise DatasetError(message, what_next="Make it, or correct TRAINWISE_DATASETS_URL.") from missing
     except DatasetError:
         raise
-    except Exception as error:  # the edge: each store's library has its own kinds
+    except Exception as error:  # each store's library has its own error classes
         raise _explain(without_user(url), error) from error
 
 

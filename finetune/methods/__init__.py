@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from finetune.progress import Progress
     from finetune.spec import Spec
 
-MERGED = "full"  # what an adapter becomes when it is folded into its base: plain weights
+MERGED = "full"  # the form of a merged adapter: plain weights
 
 
 class LabelledTexts(Protocol):

@@ -19,7 +19,7 @@ def add_lora(model: Any, spec: Spec, architecture: Architecture) -> Any:
     """The model with a fresh adapter on every linear layer (against query and value only: decisions)."""
     from peft import LoraConfig, get_peft_model
 
-    from finetune.training.base_models import quiet
+    from finetune.training.base_models import silence_libraries
 
     config = LoraConfig(
         r=spec.lora_rank,
@@ -29,7 +29,7 @@ def add_lora(model: Any, spec: Spec, architecture: Architecture) -> Any:
         fan_in_fan_out=getattr(model.config, "model_type", "") == "gpt2",
         task_type="CAUSAL_LM" if architecture == "causal" else "FEATURE_EXTRACTION",
     )
-    with quiet():
+    with silence_libraries():
         return get_peft_model(model, config)
 
 
@@ -37,10 +37,10 @@ def load_adapter(folder: Path, base_model: str, architecture: Architecture) -> A
     """The base model with the adapter that is saved in `folder`."""
     from peft import PeftModel
 
-    from finetune.training.base_models import load_base, quiet
+    from finetune.training.base_models import load_base, silence_libraries
 
     base, _ = load_base(architecture, base_model)
-    with quiet():
+    with silence_libraries():
         return PeftModel.from_pretrained(base, str(folder))
 
 

@@ -1,4 +1,4 @@
-"""What an HTTP answer means for a call: made, certainly not made, or unknown; the same for every client. Pure."""
+"""Classifies HTTP answers: made, certainly not made, or unknown; for every client. Pure."""
 
 from __future__ import annotations
 

@@ -44,8 +44,8 @@ class WrongStatus(NotMade):
 
 
 @contextmanager
-def in_words(label: str) -> Iterator[None]:
-    """The client's own errors as ours."""
+def translate_errors(label: str) -> Iterator[None]:
+    """Translates the client's errors into ours."""
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 

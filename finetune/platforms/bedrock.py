@@ -14,7 +14,7 @@ from typing import Any
 
 from finetune.hosted import Endpoint
 from finetune.platforms.answers import Missing
-from finetune.platforms.aws import KEYS, TIMEOUT_S, InUse, WrongStatus, in_words, key_in
+from finetune.platforms.aws import KEYS, TIMEOUT_S, InUse, WrongStatus, key_in, translate_errors
 from finetune.platforms.bedrock_jobs import (
     BASES,
     LABEL,
@@ -85,7 +85,7 @@ class Customizations:
         """One request; a name that is in use means that an earlier one was made."""
         tag = submission.tag
         try:
-            with in_words(LABEL):
+            with translate_errors(LABEL):
                 self._client.create_model_customization_job(
                     jobName=tag,
                     customModelName=tag,
@@ -111,7 +111,7 @@ class Customizations:
             status = self.look(Reference(tag, tag))
             return [] if status.stage is Stage.GONE else [status]
         names: list[str] = []
-        with in_words(LABEL):
+        with translate_errors(LABEL):
             pages = self._client.get_paginator("list_model_customization_jobs")
             for page in pages.paginate(nameContains=tag.rstrip("-")):
                 rows = page["modelCustomizationJobSummaries"]
@@ -127,7 +127,7 @@ class Customizations:
         return status_of(job, reference.cursor, end_of(job))
 
     def _job(self, name: str) -> Mapping[str, Any]:
-        with in_words(LABEL):
+        with translate_errors(LABEL):
             job: Mapping[str, Any] = self._client.get_model_customization_job(jobIdentifier=name)
             if job["jobName"] != name:
                 raise NoAnswer(f"{LABEL} showed another job.")
@@ -135,10 +135,10 @@ class Customizations:
 
     def cancel(self, reference: Reference) -> None:
         try:
-            with in_words(LABEL):
+            with translate_errors(LABEL):
                 self._client.stop_model_customization_job(jobIdentifier=reference.remote_id)
         except (Missing, InUse, WrongStatus):
-            return  # it has ended: the next look says so
+            return  # it has ended, as the next look shows
 
     def result(self, reference: Reference, folder: Path) -> Result:
         """The model's ARN once its deployment answers, and the losses that AWS wrote into the bucket.
@@ -165,7 +165,7 @@ class Customizations:
 
     def _deployment(self, tag: str, arn: str) -> Mapping[str, Any]:
         """The deployment of the tag, which is made where there is none: on demand, billed by the question."""
-        with in_words(LABEL):
+        with translate_errors(LABEL):
             try:
                 answer: Mapping[str, Any] = self._client.get_custom_model_deployment(
                     customModelDeploymentIdentifier=tag
@@ -189,7 +189,7 @@ class Customizations:
         status = status_of(job, 0, None)
         if status.stage in ENDED and not has_begun(job) and job["status"] != "Completed":
             return Bill(0.0, True, "never started")
-        with in_words(LABEL):
+        with translate_errors(LABEL):
             tags = self._client.list_tags_for_resource(resourceARN=job["jobArn"])["tags"]
         tokens = int(next((one["value"] for one in tags if one["key"] == TOKENS), 0))
         base = str(job["baseModelArn"]).rpartition("/")[2]
@@ -201,7 +201,7 @@ class Customizations:
         """Rows and metrics of the tag in every version; the model too, unless it is the one that is wanted."""
         if not reference.keeps_model:
             try:
-                with in_words(LABEL):
+                with translate_errors(LABEL):
                     model = self._client.get_custom_model(modelIdentifier=reference.tag)["modelArn"]
                 self._drop(str(model))
             except Missing:
@@ -214,7 +214,7 @@ class Customizations:
         One that no job of ours has tuned is left alone, whoever names it.
         """
         try:
-            with in_words(LABEL):
+            with translate_errors(LABEL):
                 name = str(self._client.get_custom_model(modelIdentifier=model)["modelName"])
         except Missing:
             return []
@@ -224,13 +224,13 @@ class Customizations:
         return []
 
     def _drop(self, arn: str) -> None:
-        with in_words(LABEL):
+        with translate_errors(LABEL):
             rows = self._client.list_custom_model_deployments(modelArnEquals=arn)["modelDeploymentSummaries"]
         for name in [one["customModelDeploymentArn"] for one in rows]:
-            with suppress(Missing, InUse, WrongStatus), in_words(LABEL):
+            with suppress(Missing, InUse, WrongStatus), translate_errors(LABEL):
                 self._client.delete_custom_model_deployment(customModelDeploymentIdentifier=name)
         try:
-            with in_words(LABEL):
+            with translate_errors(LABEL):
                 self._client.delete_custom_model(modelIdentifier=arn)
         except Missing:
             return

@@ -1,4 +1,4 @@
-"""What a platform that tunes by itself is given to read: the training rows as chat lines, never the held-out ones."""
+"""Chat files for a platform that tunes by itself: training and validation rows, never held-out ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A platform that runs our own image: its few calls about machines, joined with the bucket through which job and bot speak."""
+"""A platform that runs our image: its machine calls, combined with the run store in a bucket."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from finetune.platforms.runs import DONE, LIFE, RunStore
 
 
 class Machines(Protocol):
-    """What a platform itself does: start our image on a machine, show it, end it."""
+    """The platform's own calls: start our image on a machine, show it, end it."""
 
     def offers(self) -> list[Offer]: ...
     def create(self, submission: Submission) -> str: ...
@@ -54,7 +54,7 @@ class ContainerPlatform:
         return self.machines.find(tag)
 
     def look(self, reference: Reference) -> RemoteStatus:
-        """The platform's word joined with what the job itself has written; a place that is away hides only the latter."""
+        """The platform's status with the container's own events; a bucket that does not answer hides only the latter."""
         status = self.machines.look(reference.remote_id)
         if status.unread:
             return replace(status, cursor=reference.cursor)

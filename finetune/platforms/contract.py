@@ -1,7 +1,7 @@
-"""What a platform promises: the nine calls, the values they take and give, and the three ways in which they fail.
+"""The interface of a platform: nine calls, their values, and three kinds of failure.
 
-A create is sent once, by a client that does not repeat it. Its end is one of three: made, certainly not made (NotMade),
-or unknown (NoAnswer); an unknown one is looked up by its tag and never sent again at once.
+A create is sent once, by a client without retries. It has three outcomes: made, certainly not made (NotMade), or unknown
+(NoAnswer). After an unknown one the job is looked up by its tag; the create is never sent again at once.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ class NotMade(PlatformError):
 
 
 class NoAnswer(PlatformError):
-    """No answer that can be relied on: it may have happened or not, and a later look will tell."""
+    """No reliable answer: the call may have taken effect; a later look shows it."""
 
     retryable = True
 
 
 class BadKey(NotMade):
-    """The platform does not take the key: nothing was made, and nothing can be looked at until it is replaced."""
+    """The platform rejects the key: nothing was made, and nothing can be read until it is replaced."""
 
 
 class Stage(StrEnum):
-    """Where a job stands at its platform, in our words."""
+    """The stage of a job at its platform."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -85,9 +85,9 @@ class RemoteStatus:
 
 @dataclass(frozen=True)
 class Offer:
-    """A machine that can be had: US dollars an hour, usual wait in seconds (None: not known), date of the price.
+    """A machine on offer: US dollars an hour, usual wait in seconds (None: not known), date of the price.
 
-    Of a platform that tunes by itself it is a base model, and the price is dollars a million trained tokens.
+    For a platform that tunes by itself it is a base model, priced in dollars per million trained tokens.
     """
 
     name: str
@@ -111,14 +111,14 @@ class Bill:
 
 
 CONTAINER_ENVIRONMENT = {"HF_HUB_OFFLINE": "0"}
-"""What the container gets beside its command: our image keeps off the model hub, and there is no cache to rely on there."""
+"""The container's environment: our image disables the model hub, but there is no cache in a container."""
 RUN_KEY = "TRAINWISE_RUN_KEY"
 """The variable in which the container gets the run's key; it goes through the platform, never through the bucket."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """One job as it is handed to a platform: `files` go up before the create, by path below the tag.
+    """One job for a platform: `files` are uploaded before the create, by path below the tag.
 
     `limit_s` is the platform's own time limit, `bot_key` the bot's public key, `run_key` the secret that proves the
     container's words; `recipe` and `budget_usd`, which the job may still cost, are for platforms that tune by themselves.
@@ -150,7 +150,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Reference:
-    """A job that was created, or may have been: `remote_id` "" while it is not known; `cursor` counts events read.
+    """A job that exists or may exist: `remote_id` is "" while unknown; `cursor` counts the events read.
 
     `run_key` is the secret without which nothing that its container wrote is believed; `keeps_model` says that erasing it
     leaves the model that the platform hosts, `keeps_checkpoints` that it leaves what the job's next submission goes on from.
@@ -166,7 +166,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Result:
-    """What came back: the report, its pictures in base64 by name, and the name of a model that the platform hosts."""
+    """A result: the report, its plots in base64 by name, and the name of a hosted model."""
 
     report: Mapping[str, Any]
     plots: Mapping[str, str] = field(default_factory=dict)
@@ -181,11 +181,11 @@ class Adapter(Protocol):
         ...
 
     def upload(self, submission: Submission) -> list[str]:
-        """Put the files where the job will read them; the places, in words. Doing it twice is doing it once."""
+        """Upload the files; returns their places as texts. Idempotent."""
         ...
 
     def create(self, submission: Submission) -> str:
-        """Send the one create; the platform's id of the job."""
+        """Send the create once; returns the platform's job id."""
         ...
 
     def find(self, tag: str) -> list[RemoteStatus]:
@@ -197,36 +197,36 @@ class Adapter(Protocol):
         ...
 
     def cancel(self, reference: Reference) -> None:
-        """Ask for its end; only a later look proves it. Asking for the end of an ended job is no error."""
+        """Request its end; only a later look proves it. No error for an ended job."""
         ...
 
     def result(self, reference: Reference, folder: Path) -> Result:
-        """Bring the files into `folder`, checked against their manifest; NoAnswer while some are missing."""
+        """Download the files into `folder`, verified by their manifest; NoAnswer while some are missing."""
         ...
 
     def bill(self, reference: Reference) -> Bill | None:
-        """What it cost by the platform's own figures; None where there is none yet."""
+        """The cost by the platform's own figures; None while there is none."""
         ...
 
     def erase(self, reference: Reference) -> list[str]:
-        """Erase what was uploaded and left; what could not be erased, in words. Doing it twice is no error."""
+        """Erase uploads and outputs; returns what could not be erased, as texts. Idempotent."""
         ...
 
 
 class Host(Protocol):
-    """What the adapter of a platform that hosts its models gives beside the nine calls."""
+    """The further calls of an adapter whose platform hosts models."""
 
     def endpoint(self, base_model: str, model: str) -> Endpoint:
-        """Where the tuned model answers; no call is made."""
+        """The endpoint of the tuned model; makes no call."""
         ...
 
     def erase_model(self, model: str) -> list[str]:
-        """Delete the hosted model; what could not be deleted, in words. Doing it twice is no error."""
+        """Delete the hosted model; returns what could not be deleted, as texts. Idempotent."""
         ...
 
 
 SHARED = ("TRAINWISE_IMAGE",)
-"""Settings of more than one platform: one that is set does not mean that this platform is wanted."""
+"""Settings that several platforms share; a set one does not enable a platform."""
 
 
 def no_files(tickets: Tickets, recipe: Mapping[str, Any]) -> dict[str, bytes]:
@@ -277,7 +277,7 @@ class Platform:
         return all(values.get(one.name) for one in self.variables if one.default is None)
 
     def gaps(self, values: Mapping[str, str]) -> list[str]:
-        """The settings that are missing where one that only this platform has is set; none where nobody began."""
+        """The missing settings, if one that only this platform has is set; else none."""
         must = [one.name for one in self.variables if one.default is None]
         own = [name for name in must if name.startswith("TRAINWISE_") and name not in SHARED]
         has_begun = any(values.get(name) for name in own)

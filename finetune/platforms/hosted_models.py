@@ -1,4 +1,4 @@
-"""Models that platforms host, once their job is over: whose a name is, and deleting one with the patience that takes."""
+"""Hosted models after their job: finds the platform of a model name, and deletes models with retries."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class HubMachines:
 
     def offers(self) -> list[Offer]:
         """The Hub's hardware with its price a minute, as it is told today."""
-        with in_words():
+        with translate_errors():
             rows = self._api.list_jobs_hardware()
         self._usd_per_minute = {row.name: row.unit_cost_usd for row in rows if row.unit_label == "minute"}
         return [
@@ -78,7 +78,7 @@ class HubMachines:
         from huggingface_hub import Volume
 
         volume = Volume(type="bucket", source=self._bucket, mount_path=MOUNT, read_only=False)
-        with in_words():
+        with translate_errors():
             job = self._api.run_job(
                 image=self._image,
                 command=submission.command(MOUNT),
@@ -96,33 +96,33 @@ class HubMachines:
 
     def find(self, tag: str) -> list[RemoteStatus]:
         labels = None if tag.endswith("-") else {KEY: tag}
-        with in_words():
+        with translate_errors():
             jobs = list(self._api.list_jobs(namespace=self._namespace, labels=labels))
         statuses = [status_of(job) for job in jobs]
         return [one for one in statuses if one.tag and matches(one.tag, tag)]
 
     def look(self, remote_id: str) -> RemoteStatus:
         try:
-            with in_words():
+            with translate_errors():
                 return status_of(self._api.inspect_job(job_id=remote_id, namespace=self._namespace))
         except Missing:
             return RemoteStatus(remote_id, Stage.GONE, "404")
 
     def cancel(self, remote_id: str) -> None:
         try:
-            with in_words():
+            with translate_errors():
                 self._api.cancel_job(job_id=remote_id, namespace=self._namespace)
         except BadKey:
             raise
         except NotMade as error:
             if error.retry_after_s is not None:
                 raise NoAnswer(str(error)) from error
-            return  # it has ended, or is unknown: the next look says so
+            return  # it has ended or is unknown, as the next look shows
 
     def bill(self, remote_id: str) -> Bill | None:
         """Seconds that the job ran at the price of its machine; starting is billed too, so this is a little low."""
         try:
-            with in_words():
+            with translate_errors():
                 job = self._api.inspect_job(job_id=remote_id, namespace=self._namespace)
         except Missing:
             return None
@@ -148,8 +148,8 @@ def status_of(job: JobInfo) -> RemoteStatus:
 
 
 @contextmanager
-def in_words() -> Iterator[None]:
-    """The client's own errors as ours; an answer that it cannot read counts as none."""
+def translate_errors() -> Iterator[None]:
+    """Translates the client's errors into ours; an unreadable answer counts as none."""
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError
 

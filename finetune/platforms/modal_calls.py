@@ -1,4 +1,4 @@
-"""A call to Modal's client: no longer than we wait, and its many kinds of error as ours."""
+"""Calls to Modal's client with a time limit, its errors translated into ours."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def within(seconds: float, call: Callable[[], T]) -> T:
             answer.set_exception(error)
 
     threading.Thread(target=run, name=CALL_THREAD, daemon=True).start()
-    with in_words():
+    with translate_errors():
         try:
             return answer.result(seconds)
         except TimeoutError as error:
@@ -39,8 +39,8 @@ class InUse(NotMade):
 
 
 @contextmanager
-def in_words() -> Iterator[None]:
-    """The client's own errors as ours."""
+def translate_errors() -> Iterator[None]:
+    """Translates the client's errors into ours."""
     from modal import exception
 
     try:

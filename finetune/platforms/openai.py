@@ -40,10 +40,10 @@ from finetune.platforms.openai_jobs import (
     closing_day,
     closing_words,
     end_of,
-    in_words,
     status_of,
     step_of,
     tag_of,
+    translate_errors,
 )
 from finetune.platforms.token_prices import PriceList, epochs_of, price_list
 
@@ -75,7 +75,7 @@ class Tunings:
 
     def offers(self) -> list[Offer]:
         """The base models of the settings that still take jobs; NotMade with the day where none does any more."""
-        with in_words(self._key):
+        with translate_errors(self._key):
             days = {model.id: getattr(model, "shutdown_date", None) for model in self._client.models.list()}
         self._closes = {name: closing_day(self._url, days.get(name)) for name in self._list.prices}
         names = [name for name in self._list.prices if self._today() < self._closes[name]]
@@ -96,7 +96,7 @@ class Tunings:
         for name, data in submission.files.items():
             if names[name] in present:
                 continue
-            with in_words(self._key):
+            with translate_errors(self._key):
                 self._client.files.create(
                     file=(names[name], data, "application/jsonl"),
                     purpose="fine-tune",
@@ -115,7 +115,7 @@ class Tunings:
             raise NotMade(f"{LABEL} does not list the file that was uploaded yet.", LISTED_S)
         hyperparameters: Any = {"n_epochs": epochs_of(submission)}
         more: Any = {"validation_file": dev[0]} if dev and dev[0] else {}
-        with in_words(self._key):
+        with translate_errors(self._key):
             job = self._client.fine_tuning.jobs.create(
                 model=submission.machine,
                 training_file=train,
@@ -132,7 +132,7 @@ class Tunings:
 
     def _jobs(self, tag: str) -> list[FineTuningJob]:
         """By the metadata, and where a gateway drops those by the suffix among the newest jobs."""
-        with in_words(self._key):
+        with translate_errors(self._key):
             jobs = self._client.fine_tuning.jobs
             own = [] if tag.endswith("-") else list(jobs.list(limit=100, metadata={KEY: tag}))
             rows = own or list(islice(jobs.list(limit=100), MAX_JOBS))
@@ -144,7 +144,7 @@ class Tunings:
             job, at = self._job(reference.remote_id)
         except Missing:
             return RemoteStatus(reference.remote_id, Stage.GONE, "404", cursor=reference.cursor)
-        with in_words(self._key):
+        with translate_errors(self._key):
             status = replace(status_of(job, at), cursor=reference.cursor, end=end_of(job))
         if status.stage is Stage.WAITING:
             return status
@@ -159,7 +159,7 @@ class Tunings:
 
     def _job(self, remote_id: str) -> tuple[FineTuningJob, float | None]:
         """The job, and when it was shown by the platform's own clock."""
-        with in_words(self._key):
+        with translate_errors(self._key):
             raw = self._client.fine_tuning.jobs.with_raw_response.retrieve(remote_id)
             job = raw.parse()
             if str(job.id) != remote_id:
@@ -168,7 +168,7 @@ class Tunings:
 
     def _losses(self, remote_id: str) -> list[dict[str, Any]]:
         """The newest hundred steps with their loss, in order."""
-        with in_words(self._key):
+        with translate_errors(self._key):
             page = self._client.fine_tuning.jobs.list_events(remote_id, limit=100)
             return sorted(
                 (step for event in page.data if (step := step_of(event))), key=lambda step: int(step["step"])
@@ -176,14 +176,14 @@ class Tunings:
 
     def cancel(self, reference: Reference) -> None:
         try:
-            with in_words(self._key):
+            with translate_errors(self._key):
                 self._client.fine_tuning.jobs.cancel(reference.remote_id)
         except Missing:
             return
         except NotMade as error:
             if type(error) is not NotMade or error.retry_after_s is not None:
                 raise
-            return  # it has ended: the next look says so
+            return  # it has ended, as the next look shows
 
     def result(self, reference: Reference, folder: Path) -> Result:
         """The name of the hosted model, and the loss as it went; there are no files."""
@@ -213,7 +213,7 @@ class Tunings:
         return Bill(share * self._whole_tokens(job) * price, True, f"estimated: {share:.0%} of its steps")
 
     def _whole_tokens(self, job: FineTuningJob) -> float:
-        with in_words(self._key):
+        with translate_errors(self._key):
             size = self._client.files.retrieve(job.training_file).bytes
         epochs = job.hyperparameters.n_epochs if job.hyperparameters else 1
         return tokens_of_size(int(size), epochs if isinstance(epochs, int) else 1)
@@ -228,7 +228,7 @@ class Tunings:
                 left += self.erase_model(job.fine_tuned_model)
         for file in files:
             try:
-                with in_words(self._key):
+                with translate_errors(self._key):
                     self._client.files.delete(file)
             except Missing:
                 continue
@@ -236,7 +236,7 @@ class Tunings:
 
     def erase_model(self, model: str) -> list[str]:
         try:
-            with in_words(self._key):
+            with translate_errors(self._key):
                 self._client.models.delete(model)
         except Missing:
             return []
@@ -257,7 +257,7 @@ class Tunings:
 
     def _listed(self, tag: str) -> list[tuple[str, str]]:
         """Name and id of each file of the tag; two of a name where an upload was repeated that had not been listed yet."""
-        with in_words(self._key):
+        with translate_errors(self._key):
             rows = [(file.filename, file.id) for file in self._client.files.list(purpose="fine-tune")]
         return [(name, number) for name, number in rows if name.startswith(f"{tag}-")]
 

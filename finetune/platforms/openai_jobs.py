@@ -80,8 +80,8 @@ def closing_words(day: date) -> str:
 
 
 @contextmanager
-def in_words(key: str) -> Iterator[None]:
-    """The client's own errors as ours; an answer that it cannot read counts as none, and the key is in no sentence."""
+def translate_errors(key: str) -> Iterator[None]:
+    """Translates the client's errors into ours; an unreadable answer counts as none; never shows the key."""
     import openai
 
     try:

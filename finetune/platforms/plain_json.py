@@ -1,4 +1,4 @@
-"""JSON from a place that others may write: read only where a database and a float can hold it. Pure."""
+"""Parses untrusted JSON, accepting only values that a database and a float can hold. Pure."""
 
 from __future__ import annotations
 

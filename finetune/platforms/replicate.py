@@ -199,7 +199,7 @@ class Trainings:
         except NotMade as error:
             if error.retry_after_s is not None:
                 raise NoAnswer(str(error)) from error
-            return  # it has ended, or is unknown: the next look says so
+            return  # it has ended or is unknown, as the next look shows
 
     def bill(self, remote_id: str) -> Bill | None:
         """Seconds that the training ran at the price of its version."""

@@ -1,6 +1,6 @@
-"""The secret of one run, known to the bot and the run's container alone: what the container writes bears its proof.
+"""The key of one run, shared by the bot and the container, which authenticates what the container writes.
 
-A bucket may be written by more people than those two. HMAC-SHA256 over the run's tag, the object's path and its text
+Others may have write access to the bucket. HMAC-SHA256 over the run's tag, the object's path and its text
 lets the bot tell the container's words from theirs, and those of this run from those of another.
 """
 
@@ -25,7 +25,7 @@ class CorruptResult(PlatformError):
 
 
 class Forgery(CorruptResult):
-    """An object that does not bear the proof of this run's key: its container did not write it."""
+    """An object without a valid HMAC of this run's key: its container did not write it."""
 
     def __init__(self, path: str) -> None:
         super().__init__(

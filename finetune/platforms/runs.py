@@ -60,27 +60,27 @@ class RunStore:
 
     def __init__(self, url: str, login: Mapping[str, str] | None = None) -> None:
         self.url = url.rstrip("/")
-        with self._in_words():
+        with self._translate_errors():
             self._files = Files(self.url, login)
 
     def write(self, tag: str, path: str, data: bytes) -> None:
         """Write one object of a run, replacing it."""
-        with self._in_words():
+        with self._translate_errors():
             self._files.write(f"{tag}/{path}", data)
 
     def upload(self, tag: str, path: str, local: Path) -> None:
         """Copy a file of this machine to one object of a run, in pieces."""
-        with self._in_words():
+        with self._translate_errors():
             self._files.upload(f"{tag}/{path}", local)
 
     def read(self, tag: str, path: str, most: int | None = None) -> bytes | None:
         """One object of a run, at most its first `most` bytes; None where there is none."""
-        with self._in_words():
+        with self._translate_errors():
             return self._files.read(f"{tag}/{path}", most)
 
     def create(self, tag: str, path: str, data: bytes) -> bool:
         """Write the object only if there is none; False where another writer was first."""
-        with self._in_words():
+        with self._translate_errors():
             return self._files.create(f"{tag}/{path}", data)
 
     def signed(self, key: RunKey, path: str, most: int = REPORT_BYTES) -> dict[str, Any] | None:
@@ -129,7 +129,7 @@ class RunStore:
         for name, path in names.items():
             if name.startswith(UNSENT) or not name.endswith(ALLOWED) or not SAFE.fullmatch(name):
                 continue
-            with self._in_words():
+            with self._translate_errors():
                 self._files.upload(f"{key.tag}/files/{name}", path)
             entries.append(asdict(FileEntry(f"files/{name}", path.stat().st_size, sha256_of(path))))
         data = json.dumps({"report": report, "plots": plots}, allow_nan=False).encode()
@@ -145,7 +145,7 @@ class RunStore:
         for entry in manifest_entries(manifest):
             target = folder / entry.name
             target.parent.mkdir(parents=True, exist_ok=True)
-            with self._in_words():
+            with self._translate_errors():
                 # of its size only: a stranger's may be larger than the disk
                 there = self._files.download(f"{key.tag}/{entry.name}", target, entry.size)
             if not there or target.stat().st_size != entry.size or sha256_of(target) != entry.sha256:
@@ -158,7 +158,7 @@ class RunStore:
 
     def erase(self, tag: str, but: str = "") -> list[str]:
         """Erase everything of a run, or everything outside its folder `but`; what is still there afterwards, in words."""
-        with self._in_words():
+        with self._translate_errors():
             for path in self._outside(tag, but):
                 self._files.delete(f"{tag}/{path}")
             left = self._outside(tag, but)
@@ -170,7 +170,7 @@ class RunStore:
         return [path for path in self._files.names(tag) if not folder or not path.startswith(f"{folder}/")]
 
     @contextmanager
-    def _in_words(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except DatasetError as error:

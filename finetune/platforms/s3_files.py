@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from finetune.platforms.aws import in_words
+from finetune.platforms.aws import translate_errors
 from finetune.platforms.contract import PlatformError
 
 
@@ -25,18 +25,18 @@ class S3Files:
 
     def write(self, path: str, data: bytes) -> None:
         """Write one object, replacing it."""
-        with in_words(self._label):
+        with translate_errors(self._label):
             self._client.put_object(Bucket=self._bucket, Key=self._key(path), Body=data)
 
     def read(self, key: str) -> bytes:
         """One object by its whole key."""
-        with in_words(self._label):
+        with translate_errors(self._label):
             return bytes(self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
 
     def versions(self, folder: str) -> list[tuple[str, str]]:
         """Key and version of every object below a folder, marks of deleted ones among them."""
         rows: list[tuple[str, str]] = []
-        with in_words(self._label):
+        with translate_errors(self._label):
             pages = self._client.get_paginator("list_object_versions")
             for page in pages.paginate(Bucket=self._bucket, Prefix=f"{self._key(folder)}/"):
                 entries = (*page.get("Versions", []), *page.get("DeleteMarkers", []))
@@ -46,7 +46,7 @@ class S3Files:
     def erase(self, folder: str) -> list[str]:
         """Erase everything below a folder in every version; what is still there."""
         for key, version in self.versions(folder):
-            with in_words(self._label):
+            with translate_errors(self._label):
                 self._client.delete_object(Bucket=self._bucket, Key=key, VersionId=version)
         return [f"s3://{self._bucket}/{key}" for key, _ in self.versions(folder)]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from finetune.platforms.answers import Missing
-from finetune.platforms.aws import KEYS, TIMEOUT_S, InUse, WrongStatus, in_words, key_in
+from finetune.platforms.aws import KEYS, TIMEOUT_S, InUse, WrongStatus, key_in, translate_errors
 from finetune.platforms.container import ContainerPlatform, stage_of
 from finetune.platforms.contract import (
     ENDED,
@@ -85,7 +85,7 @@ class TrainingJobs:
             "Tags": [{"Key": "trainwise", "Value": submission.tag}],
         }
         try:
-            with in_words(LABEL):
+            with translate_errors(LABEL):
                 arn = self._client.create_training_job(**body)["TrainingJobArn"]
         except InUse:
             return submission.tag
@@ -97,7 +97,7 @@ class TrainingJobs:
             status = self.look(tag)
             return [] if status.stage is Stage.GONE else [status]
         names: list[str] = []
-        with in_words(LABEL):
+        with translate_errors(LABEL):
             for page in self._client.get_paginator("list_training_jobs").paginate(NameContains=tag):
                 rows = page["TrainingJobSummaries"]
                 names += [
@@ -107,7 +107,7 @@ class TrainingJobs:
 
     def look(self, remote_id: str) -> RemoteStatus:
         try:
-            with in_words(LABEL):
+            with translate_errors(LABEL):
                 job = self._client.describe_training_job(TrainingJobName=remote_id)
                 return status_of(job)
         except Missing:
@@ -115,15 +115,15 @@ class TrainingJobs:
 
     def cancel(self, remote_id: str) -> None:
         try:
-            with in_words(LABEL):
+            with translate_errors(LABEL):
                 self._client.stop_training_job(TrainingJobName=remote_id)
         except (Missing, WrongStatus):
-            return  # it has ended already: the next look says so
+            return  # it has ended, as the next look shows
 
     def bill(self, remote_id: str) -> Bill | None:
         """Billable seconds at the team's price of the instance type."""
         try:
-            with in_words(LABEL):
+            with translate_errors(LABEL):
                 job = self._client.describe_training_job(TrainingJobName=remote_id)
                 machine = job["ResourceConfig"]["InstanceType"]
                 status = status_of(job)

@@ -1,4 +1,4 @@
-"""What tuning costs by the token, as a team's settings have it: offers, whether a budget pays for it, and what it came to."""
+"""Token prices of tuning from the settings: offers, budget check, and the final cost."""
 
 from __future__ import annotations
 

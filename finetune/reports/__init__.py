@@ -1,4 +1,4 @@
-"""What each kind of job reports, one file a kind: frozen values with `to_json` and `from_json`, old reports included."""
+"""The report of each job kind, one file per kind: frozen values with `to_json` and `from_json`, also of older versions."""
 
 from __future__ import annotations
 

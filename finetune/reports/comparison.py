@@ -1,4 +1,4 @@
-"""Two runs on the same rows side by side: on which held-out tickets they disagree. Pure: reports in, a value out."""
+"""Compares two runs on the same rows: the held-out tickets on which they disagree. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_ROWS = 1_000  # answers that a report carries
 
 
 class ComparisonError(FinetuneError):
-    """The two runs cannot be laid side by side."""
+    """The two runs cannot be compared."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The money in a measurement's report: what is paid once and by the month, and what each alternative leaves over."""
+"""The costs in a measurement's report: one-time, monthly, and the net value of each alternative."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Everything that is known about one dataset's rows: each measurement and run in one table, and one current verdict.
-
-Pure: reports in, lines out.
-"""
+"""The history of a dataset: all measurements and runs in one table, and the current verdict. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the reports of several kinds share: scores, the data they rest on, differences, pictures, time and money."""
+"""The shared parts of reports: scores, datasets, differences, plots, time and cost."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A finished model put to use: predictions and exports."""
+"""Serving: predictions, exports and the HTTP server."""

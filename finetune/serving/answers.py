@@ -1,4 +1,4 @@
-"""What a served model says of a ticket or writes to it, and what a version of a model offers whoever serves it. Pure."""
+"""The answers of served models, and the interface of a loaded version. Pure."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A triage version at work on onnxruntime: no torch, one ticket a run, the scores that its threshold was set on.
+"""Runs a triage version on onnxruntime, without torch, one ticket per run, as its threshold was calibrated.
 
-A ticket is never padded or batched: int8 scales are chosen per run, so its answer would depend on its neighbours.
+Tickets are not padded or batched: int8 scales are chosen per run, so an answer would depend on its neighbours.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class ServedTriage:
             calibration = self.card["calibration"]
             self.confidences = np.asarray(calibration["confidence"], dtype=float)
             self.right = np.asarray(calibration["right"], dtype=bool)
-        except Exception as error:  # the edge: each library has its own kind of error for a damaged file
+        except Exception as error:  # each library has its own error for a damaged file
             raise CorruptModel(
                 f"The version in {folder} does not load: make it anew with `trainwise serve JOB`."
             ) from error
@@ -124,7 +124,7 @@ class ServedTriage:
         return 1.0 if self.near is None or not len(self.near) else float((self.near @ vector).max())
 
     def answer(self, ticket: str) -> Answer:
-        """The answer to a raw ticket; it abstains below the threshold and on what it cannot know."""
+        """The answer to a raw ticket; abstains below the threshold and on unknown languages or empty texts."""
         reading = read_ticket(ticket, self.card.get("languages") or {})
         scores, vector, tokens = self.score(reading.text)
         order = np.argsort(-scores, kind="stable")[:LIKELIEST]

@@ -1,4 +1,4 @@
-"""A finished job becomes a version that can be served, and such a version is opened again, whatever its backend."""
+"""Publishes a finished job as a served version and opens versions, for each backend."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def make_version(
     note: Callable[[str], None] = lambda _: None,
     backend_name: str = "",
 ) -> Versions:
-    """Write `version` from a finished job's folder, unless it is there; it answers nobody until a pointer names it.
+    """Write `version` from a finished job's folder, unless it exists; it serves nothing until a pointer names it.
 
     `name` is what it is served as, by default its dataset's, with the task behind where another task has that name; `backend_name`
     the backend, by default its task's first. Raises ExportError, CorruptModel or the dataset's own error.
@@ -33,7 +33,7 @@ def make_version(
     backend, run, report = backend_for(job, backend_name)
     versions = Versions(place, name or name_for(place, str(report["dataset"]["name"]), backend.task))
     versions.add(version, lambda out: backend.publish(run, report, tickets_of, out, note))
-    backend.settle(place)
+    backend.after_publish(place)
     return versions
 
 
@@ -56,7 +56,7 @@ def task_of(folder: Path) -> str:
 
 def load_version(folder: Path, error_rate: float) -> ServedModel:
     """The version in a folder that sorts tickets, under a promised error rate; CorruptModel where it cannot be read or writes."""
-    if task_of(folder) == "reply":  # before its engine is started
+    if task_of(folder) == "reply":  # checked before its engine starts
         raise CorruptModel(f"The version in {folder} writes replies: it sorts no tickets.")
     return cast(ServedModel, open_version(folder, error_rate))
 

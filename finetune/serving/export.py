@@ -23,9 +23,9 @@ HUB_CARD = "README.md"  # the name under which a hub shows the card
 def export(folder: Path, out: Path, form: str = "adapter") -> list[Path]:
     """Write a job's model to the new folder `out` and return its files.
 
-    "adapter": the files as trained (a LoRA adapter needs its base model). "merged": the adapter folded into
-    its base, loadable without peft. What was exported so before is left as it is, so that a push can be tried
-    again. Raises ExportError, CorruptModel or BaseModelError; `out` then stays away.
+    "adapter": the files as trained (a LoRA adapter needs its base model). "merged": the adapter merged
+    into its base, loadable without peft. An existing export of the same kind is left unchanged, so that a push can be
+    repeated. Raises ExportError, CorruptModel or BaseModelError; `out` then stays away.
     """
     if form not in FORMS:
         raise ExportError(f"There is no form `{form}`. Choose one of: {', '.join(FORMS)}.")
@@ -113,8 +113,8 @@ def _upload_refusal(repository: str, error: BaseException) -> str:
 
 
 def _merge(place: Path, card: dict[str, Any], out: Path) -> None:
-    """The base with the adapter folded in, as `full` tuning would have left it."""
-    plain = load(place).body  # loading has folded the adapter in
+    """The base with the merged adapter, in the format of `full` tuning."""
+    plain = load(place).body  # loading has merged the adapter
     out.mkdir(parents=True)
     plain.save_pretrained(out)
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "head.safetensors"):

@@ -1,4 +1,4 @@
-"""The tickets that a finished run did not learn from: cut again by its own seed, for setting thresholds. Pure."""
+"""The held-out tickets of a finished run, split again by its seed, for calibration. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""llama.cpp's server in a process of its own (finetune/serving/llama_child.py): asked over loopback, gone with its parent."""
+"""Runs llama.cpp's server in a child process (finetune/serving/llama_child.py) on loopback; it ends with its parent."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class LlamaProcess:
             timeout=LONGEST_S,
             verify=url.startswith(
                 "https:"
-            ),  # it is not: certificates would be read for nothing, at each reply
+            ),  # plain HTTP: certificates would be loaded for nothing at each reply
             trust_env=False,  # a proxy would get the ticket and the key, and does not reach this process
         )
         response.raise_for_status()

@@ -1,4 +1,4 @@
-"""A tuned model, put to use: load what a job left and answer one ticket, before and after (`trainwise try`)."""
+"""Loads a finished model and answers one ticket, before and after training (`trainwise try`)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def try_text(folder: Path, text: str, top: int = 3) -> Prediction:
 
 
 def try_both(folder: Path, text: str, top: int = 3, find_endpoint: FindEndpoint = no_endpoint) -> BeforeAfter:
-    """The ticket answered by what there was before training and by the tuned model, which a platform may host.
+    """The ticket answered by the baseline from before training and by the tuned model, which a platform may host.
 
     Before is, for triage, the baseline kept in the job's `before`; for reply the base model as it was
     (nothing for a model from scratch, or a hosted one).
@@ -58,7 +58,7 @@ def _ask(task: Task, card: Mapping[str, Any], text: str, endpoint: Endpoint) -> 
     if task.at_platform is None:
         raise CorruptModel(f"The task `{task.name}` has no hosted models in this version.")
     began = time.perf_counter()
-    (text,) = redact_texts([text])  # it leaves the house, as the rows did that were trained on
+    (text,) = redact_texts([text])  # it is sent to the platform, as the training rows were
     answer = task.at_platform.read(endpoint.ask_once(task.at_platform.question(text)), card)
     name = f"tuned, {card['base_model']} at {endpoint.label}"
     return Prediction(task.name, answer, seconds=time.perf_counter() - began, name=name)

@@ -1,4 +1,4 @@
-"""A finished triage run as a version to serve: exported, scored on its held-out tickets, int8 only where that is as good."""
+"""Publishes a triage run: exports it, scores the export on held-out tickets, and uses int8 only if it is as good."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TIMED = 50
 
 
 @dataclass(frozen=True)
-class Form:
+class ExportForm:
     """One form of the exported model: its scores of the held-out tickets, vectors, and CPU milliseconds for one."""
 
     name: str
@@ -70,7 +70,7 @@ def publish(job: Path, rows: HeldOut, report: dict[str, Any], out: Path, note: C
             f"The exported graph answers {1 - agreement:.1%} of the held-out tickets otherwise than the model that was "
             "scored, so it is not served. Train on another base model (minilm works)."
         )
-    small = _small(out, card, rows)
+    small = _quantised(out, card, rows)
     drop = _accuracy(exact.scores, truth) - _accuracy(small.scores, truth)
     form = small if len(truth) and drop <= MAX_DROP else exact
     facts = _facts(form, exact, small, reference, truth)
@@ -120,7 +120,7 @@ def _write_graphs(model: Any, job: Path, out: Path) -> dict[str, Any]:
     return card
 
 
-def _small(out: Path, card: dict[str, Any], rows: HeldOut) -> Form:
+def _quantised(out: Path, card: dict[str, Any], rows: HeldOut) -> ExportForm:
     """The same with int8 MatMuls."""
     shutil.copytree(out / "float32", out / "int8")
     for name in (NETWORK, EMBEDDER):
@@ -138,7 +138,7 @@ def _open(folder: Path, card: dict[str, Any]) -> ServedTriage:
     return candidate
 
 
-def _score(folder: Path, name: str, card: dict[str, Any], rows: HeldOut) -> Form:
+def _score(folder: Path, name: str, card: dict[str, Any], rows: HeldOut) -> ExportForm:
     """What the form in the folder says of the held-out tickets, by the code that will serve it."""
     candidate = _open(folder, card)
     scores, vectors, times = [], [], []
@@ -149,8 +149,10 @@ def _score(folder: Path, name: str, card: dict[str, Any], rows: HeldOut) -> Form
         scores.append(score)
         vectors.append(vector)
     if not scores:
-        return Form(name, folder, np.zeros((0, len(candidate.classes))), np.zeros((0, 1)), 0.0)
-    return Form(name, folder, np.stack(scores), np.stack(vectors), 1000 * float(np.median(times[-TIMED:])))
+        return ExportForm(name, folder, np.zeros((0, len(candidate.classes))), np.zeros((0, 1)), 0.0)
+    return ExportForm(
+        name, folder, np.stack(scores), np.stack(vectors), 1000 * float(np.median(times[-TIMED:]))
+    )
 
 
 def _near(folder: Path, card: dict[str, Any], rows: HeldOut) -> np.ndarray:
@@ -178,7 +180,9 @@ def _same(first: np.ndarray, second: np.ndarray) -> float:
     return float((first.argmax(axis=1) == second.argmax(axis=1)).mean()) if len(first) else 1.0
 
 
-def _facts(form: Form, exact: Form, small: Form, reference: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+def _facts(
+    form: ExportForm, exact: ExportForm, small: ExportForm, reference: np.ndarray, truth: np.ndarray
+) -> dict[str, Any]:
     return {
         "rows": len(truth),
         "accuracy": {

@@ -1,4 +1,4 @@
-"""A finished reply run as a version to serve: what an engine needs, and how much of what it writes is what was evaluated."""
+"""Publishes a reply run: writes the engine's files and compares its replies with the evaluated ones."""
 
 from __future__ import annotations
 

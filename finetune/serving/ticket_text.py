@@ -1,4 +1,4 @@
-"""What a model reads of a ticket at work: cleaned and redacted as the tickets that it learned from were."""
+"""Prepares a ticket for a served model: cleaned and redacted like the training tickets."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from finetune.data.redact import redact_texts
 LONGEST = 20_000  # characters of a ticket that are read; a model reads a few hundred words of them
 MIN_LETTERS = 2
 COMMON_LANGUAGE = 0.02  # share of the training tickets from which on the model is taken to know a language
-MIN_WORDS, SURE = 6, 0.95  # of a text, and of its language, before the language is held against it
+MIN_WORDS, SURE = 6, 0.95  # words of a text, and certainty of its language, before a language is refused
 
 
 @dataclass(frozen=True)
 class TicketText:
-    """The words to sort; `refusal` says why a model should not answer alone, "" where nothing speaks against it."""
+    """The cleaned text; `refusal` says why the model must not answer alone ("" if it may)."""
 
     text: str
     refusal: str = ""

@@ -50,7 +50,7 @@ class Pointer:
 
 
 def hashed_share(key: str) -> float:
-    """A number from 0 to 1 (1 left out) that is even over keys and the same for one key whenever it is asked."""
+    """A deterministic number in [0, 1) per key, uniform over keys."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
 
 
@@ -134,7 +134,7 @@ class Versions:
         return self._write(replace(pointer, trial=trial, percent=float(percent), why=why))
 
     def roll_back(self, why: str, version: str | None = None) -> Pointer | None:
-        """Take `version` (the current one unless named) off duty: the share goes, or the version before answers again.
+        """Roll back `version` (by default the current one): removes its share, or restores the previous version.
 
         None where there is nothing to go back to; then nothing changes.
         """

@@ -1,6 +1,6 @@
-"""A version that writes replies: tickets become the token ids that the model was scored on, an engine goes on from there.
+"""A version that writes replies: encodes tickets as in the evaluation; an engine generates from the token ids.
 
-Prompts are made here, not by the engine's chat template: what is served reads what was evaluated, cut at the same word.
+Prompts are built here, not by the engine's chat template, so that serving and evaluation use the same prompts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WORDS = "tokenizer.json"
 
 
 class EngineAway(FinetuneError):
-    """The program that writes is not to be had now, through no fault of the version; the text says what to do."""
+    """The engine is not available, through no fault of the version; the text says what to do."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Writing:
 
 
 class WritingEngine(Protocol):
-    """A program that goes on from token ids, always with the likeliest token (greedily)."""
+    """An engine that generates greedily from token ids."""
 
     def write(self, ids: Sequence[int], most: int, decode: Callable[[Sequence[int]], str]) -> Writing:
         """At most `most` tokens after `ids`, up to the end token; raises whatever its client raises."""

@@ -1,1 +1,1 @@
-"""The training itself: base models, the loop, checkpoints, checks."""
+"""Training: base models, the loop, checkpoints, checks."""

@@ -61,7 +61,7 @@ def _fetch(base_model: str) -> Path:
     from huggingface_hub import snapshot_download
 
     hub_id, commit = hub_id_of(base_model)
-    with quiet():
+    with silence_libraries():
         return Path(snapshot_download(hub_id, revision=commit, allow_patterns=list(FETCHED)))
 
 
@@ -73,8 +73,8 @@ def pin_commit(base_model: str) -> str:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps the libraries' progress bars, load reports and notes to each other out of the terminal."""
+def silence_libraries() -> Iterator[None]:
+    """Silences progress bars and load reports of the libraries."""
     from huggingface_hub.utils import disable_progress_bars
     from transformers.utils import logging
 
@@ -127,13 +127,13 @@ def load_saved(architecture: Architecture, folder: Path) -> Any:
     import transformers
 
     kind = transformers.AutoModelForCausalLM if architecture == "causal" else transformers.AutoModel
-    with quiet():
+    with silence_libraries():
         model = kind.from_pretrained(folder, use_safetensors=True)
     return model if architecture == "causal" else without_pooler(model)
 
 
 def merged(model: Any) -> Any:
-    """The model with its adapter folded into the base, as plain layers; one without an adapter as it is.
+    """The model with its adapter merged into the base; one without an adapter unchanged.
 
     Same answers in a third less time on a CPU (docs/live.md).
     """
@@ -141,7 +141,7 @@ def merged(model: Any) -> Any:
 
 
 def without_pooler(encoder: Any) -> Any:
-    """We pool ourselves; an unused layer would wait for gradients on several GPUs."""
+    """The encoder without its pooler: we pool ourselves, and an unused layer would block gradients on several GPUs."""
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None
     return encoder
@@ -156,7 +156,7 @@ def _load(kind: Any, base_model: str, options: dict[str, Any]) -> tuple[Any, Any
     options = {"dtype": torch.float32, **options}
     try:
         tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
-        with quiet():
+        with silence_libraries():
             model = kind.from_pretrained(place, use_safetensors=True, trust_remote_code=False, **options)
     except (OSError, ValueError, SafetensorError) as error:
         raise _explain(base_model, error) from error
@@ -175,7 +175,7 @@ def with_padding(tokenizer: Any, model: Any) -> Any:
 
 
 def _explain(base_model: str, error: Exception) -> BaseModelError:
-    """Why the model did not load, in one sentence; the libraries' own text goes to the log by `from`."""
+    """One sentence why the model did not load; the libraries' text is logged as the cause."""
     chain = list(causes(error))
     status = next((s for one in chain if (s := status_of(one))), None)
     refusal = _refused_by_hub(base_model, chain, status)
@@ -203,7 +203,7 @@ def _explain(base_model: str, error: Exception) -> BaseModelError:
 
 
 def _refused_by_hub(base_model: str, chain: list[BaseException], status: int | None) -> str | None:
-    """What a hub that answers has against handing the model out."""
+    """The reason why the hub refused the model."""
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     def among(kind: type[Exception]) -> bool:
@@ -228,7 +228,7 @@ def _refused_by_hub(base_model: str, chain: list[BaseException], status: int | N
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and those that it came from, nearest first."""
+    """The error and its causes, nearest first."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

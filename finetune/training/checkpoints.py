@@ -1,4 +1,4 @@
-"""Checkpoints to trust: a seal of sha256 sums is written last, and only sealed ones are resumed."""
+"""Verified checkpoints: a seal with sha256 sums is written last; only sealed ones are resumed."""
 
 from __future__ import annotations
 

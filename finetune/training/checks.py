@@ -1,4 +1,4 @@
-"""Checks that find silent mistakes before minutes are spent: masks, truncation, can it learn at all."""
+"""Checks before training: loss masks, truncation, and whether the model can learn one batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TRUNCATION_NOTED = 0.05
 NO_LIMIT = 1 << 20
 PROBE_STEPS = 12
 WORSE = 1.05
-PROBE_SHARE = 0.9  # one batch repeated must lose at least a tenth of its loss
+PROBE_SHARE = 0.9  # repeated steps on one batch must reduce its loss by a tenth
 
 
 def check_triage_rows(
@@ -24,7 +24,7 @@ def check_triage_rows(
     max_length: int,
     limit: int = NO_LIMIT,
 ) -> list[str]:
-    """Notes worth a sentence; TrainingDataError when no row can teach anything."""
+    """Notes on the rows; TrainingDataError when no row has anything to learn from."""
     if not rows:
         raise TrainingDataError("No rows are left to train on: add tickets with a label.")
     if all(len(row["input_ids"]) <= 2 for row in rows):
@@ -34,10 +34,10 @@ def check_triage_rows(
     return truncation_notes(rows, max_length, limit) + unknown_notes(rows, tokenizer)
 
 
-def reads_at_most(model: Any, tokenizer: Any) -> int:
-    """The longest input, in tokens, that the model and its tokenizer were made for.
+def max_input_length(model: Any, tokenizer: Any) -> int:
+    """The maximum input length of the model and its tokenizer, in tokens.
 
-    Beyond it learned positions do not exist (GPT-2, BERT) and rotary ones were never trained.
+    Beyond it learned positions do not exist (GPT-2, BERT) and rotary positions were not trained.
     """
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     limits = [positions, getattr(tokenizer, "model_max_length", None)]
@@ -81,7 +81,7 @@ def check_reply_rows(rows: Sequence[dict[str, Any]], max_length: int, limit: int
 
 
 def decode_row(row: dict[str, Any], tokenizer: Any) -> str:
-    """One tokenised row as text, what the loss counts between ⟦ and ⟧: what a person checks by eye."""
+    """One tokenised row as text for a visual check; ⟦ and ⟧ enclose the tokens that the loss counts."""
     parts: list[str] = []
     inside = False
     for token, label in zip(row["input_ids"], row["labels"], strict=True):
@@ -103,10 +103,10 @@ def overfit_probe(model: Any, batches: Sequence[dict[str, Any]], rate: float, pr
     import torch
 
     from finetune.device import pick_device
-    from finetune.training.passes import room_for, split_batch
+    from finetune.training.micro_batches import micro_batch_tokens, split_batch
     from finetune.training.trainer import trained_tensors
 
-    batch = split_batch(batches[0], room_for(model, pick_device()))[0]
+    batch = split_batch(batches[0], micro_batch_tokens(model, pick_device()))[0]
     rows = len(batch["labels"])
 
     weights = {name: tensor.clone() for name, tensor in trained_tensors(model).items()}
@@ -134,7 +134,7 @@ def overfit_probe(model: Any, batches: Sequence[dict[str, Any]], rate: float, pr
 
 
 def _learn_one_batch(model: Any, batch: dict[str, Any], rate: float, progress: Progress) -> list[float]:
-    """The loss at each of PROBE_STEPS steps, without dropout, so that only learning moves it."""
+    """The loss at each of PROBE_STEPS steps, without dropout."""
     import torch
 
     from finetune.device import mixed_precision

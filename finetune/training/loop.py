@@ -1,6 +1,6 @@
-"""One training run for both tasks: from recipe to Trainer, resume, smaller batches when memory ends.
+"""The training loop of both tasks: builds the Trainer, resumes, and halves the batch when memory runs out.
 
-What each setting is worth stands in docs/performance.md.
+docs/performance.md has measurements of the settings.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from finetune.device import bf16_is_fast, cpu_seconds, pick_device
 from finetune.errors import OutOfMemory, Stopped, is_out_of_memory
 from finetune.progress import Progress
 from finetune.reports.parts import LossPoint
-from finetune.training.base_models import quiet
+from finetune.training.base_models import silence_libraries
 from finetune.training.checkpoints import discard, newest_intact
-from finetune.training.passes import room_for
+from finetune.training.micro_batches import micro_batch_tokens
 from finetune.training.trainer import Hooks, LeanTrainer, Rows
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What training leaves: the loss curve, the steps taken, and the best validation loss (None: no dev)."""
+    """The result of training: loss curve, steps, and the best validation loss (None: no dev rows)."""
 
     history: tuple[LossPoint, ...]
     steps: int
@@ -73,7 +73,7 @@ def fit(
     while True:
         try:
             trainer = _trainer(model, examples, spec, folder, progress, trainer_kind)
-            with quiet():
+            with silence_libraries():
                 trainer.train(resume_from_checkpoint=_checkpoint(folder, progress))
             break
         except (RuntimeError, MemoryError) as error:
@@ -127,7 +127,7 @@ def _trainer(
         preprocess_logits_for_metrics=_likeliest if examples.accuracy else None,
     )
     trainer.lengths = [len(row["input_ids"]) for row in examples.train]
-    trainer.room = room_for(model, pick_device())
+    trainer.room = micro_batch_tokens(model, pick_device())
     trainer.hooks = Hooks(progress, spec.patience, time.monotonic)
     trainer.add_callback(trainer.hooks)
     trainer.remove_callback(PrinterCallback)
@@ -135,7 +135,7 @@ def _trainer(
 
 
 def _likeliest(logits: Any, labels: Any) -> Any:
-    """Class numbers in the place of logits, so that an evaluation keeps little."""
+    """Class numbers instead of logits, to save memory in an evaluation."""
     return logits.argmax(dim=-1)
 
 

@@ -1,4 +1,4 @@
-"""What training came to, kept in the job's folder so that a run that is resumed after it goes on with the evaluation."""
+"""The summary of a finished training, stored so that a resumed run continues with the evaluation."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from finetune.reports.parts import LossPoint, fields_json, parse
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """The loss curve, steps and seconds of a training; the settings that a solver chose; whether a linear model
-    answers beside the network."""
+    """The loss curve, steps and seconds of a training, the settings that a solver chose, and whether a linear model is
+    averaged with the network."""
 
     history: tuple[LossPoint, ...] = ()
     steps: int = 0
@@ -31,7 +31,7 @@ class TrainingSummary:
 
     @classmethod
     def read(cls, folder: Path, progress: Progress) -> TrainingSummary | None:
-        """The summary of a training that was finished in this folder, with a note; None where none was."""
+        """The summary of a training that finished in this folder, with a note; None without one."""
         file = folder / TRAINED
         if not file.is_file():
             return None

@@ -1,4 +1,4 @@
-"""Hugging Face's Trainer with our hooks: length buckets, sealed checkpoints, a NaN check and a quick stop."""
+"""Hugging Face's Trainer with length buckets, sealed checkpoints, a NaN check and a fast stop."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState
 from finetune.errors import DiskFull, LossNotFinite, Stopped, is_disk_full
 from finetune.progress import FINISH, Progress, TrainingCourse, thin_out
 from finetune.training.checkpoints import discard, newest_intact, seal
-from finetune.training.passes import split_batch
+from finetune.training.micro_batches import split_batch
 
 WEIGHTS = "trained.safetensors"
 PENDING = "evaluation_pending"
 SAVE_EVERY_S = 600.0
 TRIM_EVERY_S = 10.0
-BUCKET = 16  # batches sorted together: saves nearly all padding, and the loss is that of unsorted batches (decisions)
+BUCKET = (
+    16  # batches that are sorted together; saves nearly all padding without changing the loss (decisions)
+)
 
 
 class Rows(Dataset):
@@ -65,18 +67,18 @@ class LengthBuckets(Sampler[int]):
         full = [batch for batch in batches if len(batch) == self.batch_size]
         rest = [batch for batch in batches if len(batch) < self.batch_size]
         order_of_full = torch.randperm(len(full), generator=generator).tolist()
-        if self.epoch == 0 and full:  # the longest batch first: what does not fit into memory fails at once
+        if self.epoch == 0 and full:  # the longest batch first, so that an out-of-memory error comes at once
             longest = max(order_of_full, key=lambda at: self.lengths[full[at][0]])
             order_of_full.remove(longest)
             order_of_full.insert(0, longest)
         for at in order_of_full:
             yield from full[at]
-        for batch in rest:  # a short batch anywhere but last would shift the ones behind it
+        for batch in rest:  # a short batch must be the last one
             yield from batch
 
 
 class Hooks(TrainerCallback):
-    """Reports each step, saves from time to time, stops early without improvement, and stops when asked."""
+    """Reports steps, saves checkpoints at intervals, stops early without improvement, and stops on request."""
 
     def __init__(self, progress: Progress, patience: int, clock: Callable[[], float]) -> None:
         self.progress, self.patience, self.clock = progress, patience, clock
@@ -97,7 +99,7 @@ class Hooks(TrainerCallback):
         reason = self.reason or self.progress.reason_to_stop()
         reason = agree_on_reason(reason or (FINISH if self.progress.finish_early else None))
         self.reason = None if reason == FINISH else reason
-        if reason == FINISH:  # the epoch's end evaluates and saves these weights too, then the best are kept
+        if reason == FINISH:  # the end of the epoch evaluates and saves these weights too; the best are kept
             self.finished_at = state.global_step
             control.should_training_stop = True
         elif self.reason:
@@ -107,7 +109,7 @@ class Hooks(TrainerCallback):
 
     def on_epoch_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         per_epoch = state.max_steps // max(int(args.num_train_epochs), 1)
-        if self.reason and state.global_step % per_epoch:  # stopped within an epoch: its end is still to come
+        if self.reason and state.global_step % per_epoch:  # stopped within an epoch, before its end
             control.should_evaluate = False
 
     def on_prediction_step(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -134,7 +136,7 @@ class Hooks(TrainerCallback):
 
 
 def agree_on_reason(reason: str | None) -> str | None:
-    """The stop reason that any of several processes has: all must leave after the same step, or all hang."""
+    """The stop reason of any process: all processes must stop after the same step, or they hang."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return reason
     reasons: list[str | None] = [None] * torch.distributed.get_world_size()
@@ -143,7 +145,7 @@ def agree_on_reason(reason: str | None) -> str | None:
 
 
 class LeanTrainer(Trainer):
-    """Trainer that buckets by length, passes a step's rows in parts that have `room`, saves only what was trained, refuses a NaN."""
+    """A Trainer with length buckets and micro-batches of `room` tokens; saves only trained weights, stops at NaN."""
 
     hooks: Hooks
     lengths: Sequence[int]
@@ -154,7 +156,7 @@ class LeanTrainer(Trainer):
         return Path(str(self.args.output_dir))
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
-        batch_size = self.args.train_batch_size * self.args.world_size  # dealt out to the processes in turn
+        batch_size = self.args.train_batch_size * self.args.world_size  # distributed to the processes in turn
         return LengthBuckets(self.lengths, batch_size, self.args.seed)
 
     def _get_eval_sampler(self, eval_dataset: Any) -> Sampler[int]:
@@ -165,7 +167,7 @@ class LeanTrainer(Trainer):
         parts = [inputs] if num_items_in_batch is None else split_batch(inputs, self.room)
         losses = []
         for part in parts[:-1]:
-            with self.accelerator.no_sync(model):  # several processes: each may have another number of parts
+            with self.accelerator.no_sync(model):  # processes may have different numbers of micro-batches
                 losses.append(super().training_step(model, part, num_items_in_batch))
         losses.append(super().training_step(model, parts[-1], num_items_in_batch))
         loss = torch.stack(losses).sum() if len(losses) > 1 else losses[0]
@@ -176,13 +178,15 @@ class LeanTrainer(Trainer):
         return loss
 
     def _evaluate(self, *positional: Any, **keywords: Any) -> dict[str, float]:
-        with torch.random.fork_rng():  # a resumed run draws the same numbers, evaluated again or not
+        with (
+            torch.random.fork_rng()
+        ):  # a resumed run draws the same random numbers, with or without this evaluation
             return super()._evaluate(*positional, **keywords)
 
     def _maybe_log_save_evaluate(self, *positional: Any, **keywords: Any) -> None:
         try:
             super()._maybe_log_save_evaluate(*positional, **keywords)
-        except Stopped:  # heard while evaluating: keep the step, evaluate it after resuming
+        except Stopped:  # the stop came during an evaluation: save the step and evaluate it after resuming
             self._save_checkpoint(self.model, None)
             (self._folder / PENDING).write_text(str(self.state.global_step))
             raise
@@ -191,7 +195,7 @@ class LeanTrainer(Trainer):
         preparation = super()._prepare_for_training(max_steps, train_dataloader, resume)
         mark = self._folder / PENDING
         if resume and mark.is_file() and mark.read_text() == str(self.state.global_step):
-            self._load_rng_state(resume)  # the checkpoint written below must carry the run's own
+            self._load_rng_state(resume)  # the checkpoint written below must contain the run's own state
             self._determine_best_metric(self._evaluate(None, None), None)
             self._save_checkpoint(self.model, None)
         mark.unlink(missing_ok=True)

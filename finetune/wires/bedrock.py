@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 from finetune.llm import LONGEST_ANSWER, AskLLM, EndpointFailure, ModelAnswer
-from finetune.wires.wire import Wire, ask_in_words, failure_of
+from finetune.wires.wire import Wire, ask_with_advice, failure_of
 
 
 def key_of(key_id: str, secret: str) -> str:
@@ -88,4 +88,4 @@ def asker(model: str, key: str, address: str | None, timeout_s: float) -> AskLLM
     return _Asker(model, key, address, timeout_s)
 
 
-WIRE = Wire("bedrock", asker, ask_in_words(asker))
+WIRE = Wire("bedrock", asker, ask_with_advice(asker))

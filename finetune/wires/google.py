@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from finetune.llm import LONGEST_ANSWER, AskLLM, ModelAnswer
-from finetune.wires.wire import Wire, ask_in_words, failure_of
+from finetune.wires.wire import Wire, ask_with_advice, failure_of
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
@@ -97,4 +97,4 @@ def read(answer: Mapping[str, Any]) -> ModelAnswer:
     return ModelAnswer(text.strip(), usage.get("promptTokenCount"), sum(counts) if counts else None)
 
 
-WIRE = Wire("google", asker, ask_in_words(asker))
+WIRE = Wire("google", asker, ask_with_advice(asker))

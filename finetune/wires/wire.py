@@ -1,4 +1,4 @@
-"""What a chat wire gives: a way to ask, and one question whose failure is a sentence."""
+"""The interface of a chat API: an asker, and a single test question."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Wire:
 
 
 def failure_of(status: int) -> EndpointFailure:
-    """What an answer that is no success means for the person who asked; none of the server's own words."""
+    """The failure for an HTTP status, with advice; never the server's own text."""
     if status in (401, 403):
         return EndpointFailure("refused the key", "Check the key and what it may do.")
     if status == 404:
@@ -31,17 +31,17 @@ def failure_of(status: int) -> EndpointFailure:
     return EndpointFailure(f"answered with status {status}", "Try again.")
 
 
-def ask_in_words(
+def ask_with_advice(
     make: Asker,
 ) -> Callable[[str, str, str | None, str, float], ModelAnswer]:
-    """`ask_once` of a wire whose asker raises EndpointFailure by itself; whatever else it does becomes a sentence."""
+    """`ask_once` for an asker that raises EndpointFailure; any other error becomes a sentence too."""
 
     def ask(model: str, key: str, address: str | None, question: str, timeout_s: float) -> ModelAnswer:
         try:
             return make(model, key, address, timeout_s)(question)
         except EndpointFailure:
             raise
-        except Exception as error:  # the edge to a foreign server
+        except Exception as error:  # any error of a foreign server
             raise EndpointFailure(
                 f"gave no answer that can be read ({type(error).__name__})", "Try again; see the network."
             ) from None

@@ -182,7 +182,7 @@ class _Attempts:
             call = self._call(shape.form(), messages, max_tokens, left, retries=int(number == 0))
             try:
                 answer = self._read(shape, call.result())
-            except Exception as error:  # the edge to a foreign server: whatever it does becomes a sentence
+            except Exception as error:  # any error of a foreign server becomes a sentence
                 last = error
                 if not self._adapt(error):
                     break

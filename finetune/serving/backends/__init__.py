@@ -17,8 +17,8 @@ from finetune.serving.answers import Served
 from finetune.serving.held_out import report_of
 
 
-def _settle_nothing(place: Path) -> None:
-    """A version needs nothing beside its folder."""
+def _do_nothing(place: Path) -> None:
+    """Does nothing after a publish."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,15 @@ class Backend:
     """One way to serve the models of a task; of several for one task the first by `position` is taken unless one is named.
 
     `publish(run, report, tickets_of, out, note)` writes a version into the folder `out`, served.json last; `tickets_of` gives
-    a dataset's rows by digest. `load(folder, error_rate)` opens it under that promise. `settle(place)` is called with the folder
-    of all served models once a version is there.
+    a dataset's rows by digest. `load(folder, error_rate)` opens it under that promise. `after_publish(place)` is called with the folder
+    of all served models after a version was published.
     """
 
     name: str
     task: str
     publish: Callable[[Path, Mapping[str, Any], Callable[[str], Tickets], Path, Callable[[str], None]], None]
     load: Callable[[Path, float], Served]
-    settle: Callable[[Path], None] = _settle_nothing
+    after_publish: Callable[[Path], None] = _do_nothing
     position: int = 100
 
 

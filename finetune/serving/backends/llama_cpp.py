@@ -23,7 +23,7 @@ def publish(
     out: Path,
     note: Callable[[str], None],
 ) -> None:
-    """The model with its adapter folded in, in the smallest form that writes what the evaluated model writes."""
+    """The merged model in the smallest form whose replies equal the evaluated model's."""
     from finetune.serving import gguf_file, publish_reply
     from finetune.tasks.reply.model import load_tuned
 

@@ -1,6 +1,6 @@
 """Replies on a GPU: the adapter as it was trained, many on one base, in vLLM's own container, which is never run live here.
 
-A version holds the weights; `settle` writes PLACE/vllm.yml, a service for each base with every version's adapter, started with
+A version holds the weights; `after_publish` writes PLACE/vllm.yml, a service for each base with every version's adapter, started with
 draining on. `trainwise serve NAME --engine URL` writes PLACE/vllm.json, and asks vLLM there with its key.
 """
 
@@ -49,11 +49,11 @@ def load(folder: Path, error_rate: float) -> ServedWriter:
     return Writer(folder, lambda card: VllmClient.of(place, model_name(name, version)))
 
 
-def settle(place: Path) -> None:
-    """Write the compose file anew, with every version that vLLM serves."""
+def after_publish(place: Path) -> None:
+    """Write the compose file again, with every version that vLLM serves."""
     from finetune.serving.vllm_client import write_compose
 
     write_compose(place)
 
 
-BACKEND = Backend("vllm", "reply", publish, load, settle, position=200)
+BACKEND = Backend("vllm", "reply", publish, load, after_publish, position=200)

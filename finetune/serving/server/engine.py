@@ -1,4 +1,4 @@
-"""The loaded versions and the threads that score: follows the pointers, bounds the queue, takes a bad version off duty."""
+"""The loaded versions and their scoring threads: follows the pointers, limits the queue, rolls back a bad version."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Reply:
 
 @dataclass
 class Slot:
-    """One served name: its versions on disk, the pointer that holds now, and what is loaded for it."""
+    """One served name: its versions on disk, its current pointer, and the loaded models."""
 
     versions: Versions
     pointer: Pointer
@@ -203,7 +203,7 @@ class Engine:
         return Reply(answer, version)
 
     def _judge(self, name: str, slot: Slot, version: str, seconds: float, failure: bool) -> None:
-        """Note how the version did, and take it off duty where it does badly and there is another.
+        """Record the result of a ticket, and roll the version back if it fails too often and another one exists.
 
         `seconds` are those of a ticket, or of a token that was written. What ends with the server is no fault of a version.
         """

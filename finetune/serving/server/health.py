@@ -1,4 +1,4 @@
-"""Whether a version still works: its failures and times over the last tickets. Pure."""
+"""The health of a version: failures and latency over the last tickets. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Health:
         self.failures.append(failure)
 
     def complaint(self) -> str:
-        """Why the version must go, "" while it works; from MIN_TICKETS tickets on."""
+        """Why the version must be rolled back; "" while it is healthy. Needs MIN_TICKETS tickets."""
         count = len(self.failures)
         if count < MIN_TICKETS:
             return ""

@@ -1,4 +1,4 @@
-"""Who may ask the served model, and how often: keys from a file, compared in constant time, with a limit for each name.
+"""API keys and rate limits of the server: keys from a file, compared in constant time, with a limit per name.
 
 The file has a line for each key, `NAME KEY` or `NAME KEY TICKETS_A_MINUTE`. One name may have two keys at a time: the new one
 is added, every client is moved, then the old one is taken out. The file is read again when it changes.
@@ -81,8 +81,8 @@ def _key(words: list[str], place: str, per_minute: float) -> Key:
     return Key(words[0], hashlib.sha256(words[1].encode()).digest(), rate)
 
 
-class Door:
-    """Lets requests in by key and holds each name to its limit; without a file everyone may, as often as they like."""
+class AccessControl:
+    """Authenticates requests by key and limits each name; without a file everyone is allowed, without a limit."""
 
     def __init__(
         self, file: Path | None, per_minute: float, clock: Callable[[], float] = time.monotonic
@@ -94,22 +94,22 @@ class Door:
         self._lock = threading.Lock()
 
     def owner(self, headers: Mapping[str, str]) -> Key | None:
-        """Whose key the request carries (`Authorization: Bearer KEY`); None where it is nobody's."""
+        """The key's owner of a request (`Authorization: Bearer KEY`); None for an unknown key."""
         if self.file is None:
             return Key("anyone", b"", self.per_minute)
         self._read_again()
         scheme, _, value = headers.get("authorization", "").partition(" ")
         digest = hashlib.sha256(value.strip().encode("latin-1", "replace")).digest()
         owner = None
-        for key in self._keys:  # every key is compared, whichever fits
+        for key in self._keys:  # compare every key, for constant time
             if hmac.compare_digest(key.digest, digest):
                 owner = key
         return owner if scheme.lower() == "bearer" else None
 
     def wait_s(self, key: Key, tickets: int = 1) -> float:
-        """Seconds until the name may send these tickets: 0 lets them in and counts them.
+        """Seconds until the name may send these tickets; 0 accepts and counts them.
 
-        A bucket that fills evenly and holds a minute's worth.
+        A token bucket that holds one minute's limit.
         """
         if self.file is None:
             return 0.0

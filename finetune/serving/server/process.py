@@ -1,4 +1,4 @@
-"""The serving process: holds the port, answers, and on SIGTERM leaves within 25 s without losing a request."""
+"""The serving process: listens, answers, and on SIGTERM exits within 25 s without losing a request."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 from finetune.errors import FinetuneError
 from finetune.serving.server.engine import Engine
-from finetune.serving.server.keys import Door
+from finetune.serving.server.keys import AccessControl
 from finetune.serving.server.site import State, build_site
 
 if TYPE_CHECKING:
     import uvicorn
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-NOTICE_S = 3.0  # not ready, yet still answering: whoever asks `/ready` sends no more
+NOTICE_S = 3.0  # not ready but still answering: load balancers that check `/ready` stop sending
 FINISHES_WITHIN_S = 20
-LINGER_S = 1.0  # for connections that were made before the port closed and have not asked yet
+LINGER_S = 1.0  # for connections that were opened before the port closed and have not sent a request
 
 
 class ServingError(FinetuneError):
@@ -32,7 +32,7 @@ class ServingError(FinetuneError):
 
 @dataclass(frozen=True)
 class Options:
-    """Where to listen, whom to let in, and how much at a time."""
+    """Address, keys and limits of the server."""
 
     host: str = "127.0.0.1"
     port: int = 8100
@@ -42,7 +42,7 @@ class Options:
 
 
 def serve(make_engine: Callable[[], Engine], options: Options, on_ready: Callable[[str], None]) -> None:
-    """Hold the port, load, call `on_ready` with the address, and answer until SIGTERM or SIGINT.
+    """Bind the port, load, call `on_ready` with the address, and serve until SIGTERM or SIGINT.
 
     Raises ServingError where the address is taken, or is open to others while no key is asked for.
     """
@@ -50,11 +50,11 @@ def serve(make_engine: Callable[[], Engine], options: Options, on_ready: Callabl
         raise ServingError(
             f"{options.host} is open to other machines: name a file of keys with --keys, or listen on 127.0.0.1 only."
         )
-    door, state = Door(options.keys, options.per_minute), State()
+    access, state = AccessControl(options.keys, options.per_minute), State()
     with listen(options.host, options.port) as listening:
         engine = make_engine()
         engine.start()
-        server = _server(build_site(engine, door, state), state, options)
+        server = _server(build_site(engine, access, state), state, options)
         host, port = listening.getsockname()[:2]
         on_ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         try:
@@ -76,7 +76,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _accept_all(listening: socket.socket) -> list[socket.socket]:
-    """Every connection that the kernel has made and nobody has accepted: closing the port would reset them."""
+    """Accept all pending connections of the kernel: closing the port would reset them."""
     clients = []
     while True:
         try:
@@ -104,7 +104,7 @@ def _server(site: object, state: State, options: Options) -> uvicorn.Server:
             return await super().on_tick(counter)
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            """Take over who has connected but was not accepted, close the port, and wait for their requests."""
+            """Accept pending connections, close the port, and wait for their requests."""
             loop = asyncio.get_running_loop()
             waiting = [client for one in sockets or [] for client in _accept_all(one)]
             for listener in self.servers:

@@ -1,4 +1,4 @@
-"""What clients send, read and checked: one ticket or many, or a chat whose last message is the ticket. Pure."""
+"""Parses requests: one ticket or many, or a chat whose last message is the ticket. Pure."""
 
 from __future__ import annotations
 

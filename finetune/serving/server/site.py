@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from finetune.serving.answers import Answer, Draft
 from finetune.serving.server.body import read_body
 from finetune.serving.server.engine import Busy, Engine, ModelFailure, Reply
-from finetune.serving.server.keys import Door
+from finetune.serving.server.keys import AccessControl
 from finetune.serving.server.requests import (
     BadRequest,
     TriageRequest,
@@ -40,7 +40,7 @@ Endpoint = Callable[["Request"], Awaitable["Response"]]
 
 @dataclass
 class State:
-    """Whether the server is on its way out; then it is not ready, and every answer closes its connection."""
+    """Whether the server is shutting down; then it is not ready, and every answer closes its connection."""
 
     leaving: bool = False
 
@@ -53,7 +53,7 @@ class Refusal(Exception):
         self.status, self.wait_s = status, wait_s
 
 
-def build_site(engine: Engine, door: Door, state: State) -> Starlette:
+def build_site(engine: Engine, access: AccessControl, state: State) -> Starlette:
     """The site over an engine; `state` is shared with whoever ends the process."""
     from starlette.applications import Starlette
     from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -65,7 +65,7 @@ def build_site(engine: Engine, door: Door, state: State) -> Starlette:
         question = read_triage(read_json(await _body(request)), names)
         if len(question.tickets) > engine.most_waiting:
             raise BadRequest(f"This server takes at most {engine.most_waiting} tickets in one request.")
-        _hold_to_limit(request, door, len(question.tickets))
+        _hold_to_limit(request, access, len(question.tickets))
         if engine.writes(question.model):
             raise BadRequest(f"`{question.model}` writes replies: ask it at /v1/chat/completions.")
         replies = await engine.answer(question.model, question.tickets)
@@ -78,7 +78,7 @@ def build_site(engine: Engine, door: Door, state: State) -> Starlette:
 
     async def chat(request: Request) -> Response:
         question = read_chat(read_json(await _body(request)), names)
-        _hold_to_limit(request, door, 1)
+        _hold_to_limit(request, access, 1)
         reply = (await engine.answer(question.model, question.tickets))[0]
         completion = completion_of(question, reply, int(time.time()))
         if question.stream:
@@ -102,7 +102,7 @@ def build_site(engine: Engine, door: Door, state: State) -> Starlette:
         return Response(engine.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     def route(path: str, endpoint: Endpoint, method: str) -> Route:
-        return Route(path, _guard(path, endpoint, engine, door, state), methods=[method])
+        return Route(path, _guard(path, endpoint, engine, access, state), methods=[method])
 
     return Starlette(
         routes=[
@@ -132,12 +132,12 @@ def probes(state: State) -> list[Route]:
     return [Route("/health", health), Route("/ready", ready)]
 
 
-def _guard(path: str, endpoint: Endpoint, engine: Engine, door: Door, state: State) -> Endpoint:
+def _guard(path: str, endpoint: Endpoint, engine: Engine, access: AccessControl, state: State) -> Endpoint:
     """The endpoint behind its key, with its errors as answers, counted and logged."""
 
     async def call(request: Request) -> Response:
         began = time.perf_counter()
-        owner = door.owner(request.headers)
+        owner = access.owner(request.headers)
         request.state.owner = owner
         try:
             if owner is None:
@@ -181,10 +181,10 @@ def refuse(refusal: Refusal) -> Response:
     return JSONResponse(body, refusal.status, headers)
 
 
-def _hold_to_limit(request: Request, door: Door, tickets: int) -> None:
+def _hold_to_limit(request: Request, access: AccessControl, tickets: int) -> None:
     """Count the tickets against the limit of the key's owner; Refusal says how long to wait."""
     owner = request.state.owner
-    if owner is not None and (wait := door.wait_s(owner, tickets)):
+    if owner is not None and (wait := access.wait_s(owner, tickets)):
         raise Refusal(
             429,
             f"{owner.name} may send {owner.per_minute:g} tickets a minute. Wait {math.ceil(wait)} s.",

@@ -14,7 +14,7 @@ from finetune.errors import BaseModelError, CorruptModel
 from finetune.methods import METHODS, method_of, network_of
 from finetune.progress import Progress
 from finetune.training.base_models import merged
-from finetune.training.checks import NO_LIMIT, check_reply_rows, decode_row, overfit_probe, reads_at_most
+from finetune.training.checks import NO_LIMIT, check_reply_rows, decode_row, max_input_length, overfit_probe
 from finetune.training.embedding import length_batches
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def train_reply(
         collate_packed,
         collate_padded,
     )
-    from finetune.training.base_models import quiet
+    from finetune.training.base_models import silence_libraries
     from finetune.training.loop import Examples, fit
 
     set_seed(spec.seed)
@@ -125,7 +125,7 @@ def train_reply(
             f"The tokenizer of `{spec.base_model}` has no end token, so an answer could not end: set its "
             "`eos_token`, or choose another base model."
         )
-    limit = reads_at_most(causal, tokenizer) if METHODS[spec.method].pretrained else NO_LIMIT
+    limit = max_input_length(causal, tokenizer) if METHODS[spec.method].pretrained else NO_LIMIT
     spec = replace(spec, max_length=min(spec.max_length, limit))
     encoder = Encoder(tokenizer, Template.of(tokenizer), spec.max_length)
     rows, dev_rows = encoder.rows(*train), encoder.rows(*dev)
@@ -137,7 +137,7 @@ def train_reply(
     causal = method.adapt(causal, spec, "causal")
     model = AnswerLoss(causal).to(pick_device())
     collate = collate_packed if spec.packing else collate_padded(tokenizer.pad_token_id)
-    with quiet():
+    with silence_libraries():
         overfit_probe(model, [collate(rows[:8])], spec.learning_rate, progress)
     result = fit(model, Examples(rows, dev_rows, collate), spec, folder / "checkpoints", progress)
     save_reply(folder / "model", spec, causal, tokenizer)
@@ -191,6 +191,6 @@ def load_reply(folder: Path, card: dict[str, Any]) -> TunedReply:
 def _ready(causal: Any, tokenizer: Any, max_length: int, max_new_tokens: int) -> TunedReply:
     from finetune.tasks.reply.tokens import Encoder, Template
 
-    max_length = min(max_length, reads_at_most(causal, tokenizer))
+    max_length = min(max_length, max_input_length(causal, tokenizer))
     encoder = Encoder(tokenizer, Template.of(tokenizer), max_length)
     return TunedReply(causal.to(pick_device()), tokenizer, encoder, min(max_new_tokens, max_length // 2))

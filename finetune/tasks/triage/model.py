@@ -18,7 +18,7 @@ from finetune.errors import CorruptModel
 from finetune.methods import METHODS, Classifier, LabelledTexts, method_of, network_of
 from finetune.progress import Progress
 from finetune.training.base_models import merged
-from finetune.training.checks import NO_LIMIT, check_triage_rows, overfit_probe, reads_at_most
+from finetune.training.checks import NO_LIMIT, check_triage_rows, max_input_length, overfit_probe
 from finetune.training.embedding import embed, length_batches, mean_pool, unit
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def train_triage(
     set_seed(spec.seed)
     method = network_of(spec.method)
     encoder, tokenizer = method.build(spec, "encoder", train.texts)
-    limit = reads_at_most(encoder, tokenizer) if METHODS[spec.method].pretrained else NO_LIMIT
+    limit = max_input_length(encoder, tokenizer) if METHODS[spec.method].pretrained else NO_LIMIT
     spec = replace(spec, max_length=min(spec.max_length, limit))
     rows = tokenise(tokenizer, train.texts, train.labels, spec.max_length)
     for note in check_triage_rows(rows, train.texts, tokenizer, spec.max_length, limit):

@@ -225,12 +225,12 @@ def test_earlier_attempts_count(tmp_path: Path) -> None:
     llm = Llm(lambda _: ModelAnswer("x"), MODEL, 1.0, PRICES, record=costs.append)
     first = SpendLimit(llm, tmp_path)
     assert first.reserve(0.75)
-    first.settle(0.75, None)
+    first.record_call(0.75, None)
     second = SpendLimit(llm, tmp_path)
     assert second.cap_usd == pytest.approx(0.25)
     assert not second.reserve(0.3)
     assert second.reserve(0.2)
-    second.settle(0.2, None)
+    second.record_call(0.2, None)
     assert SpendLimit(llm, tmp_path).cap_usd == pytest.approx(0.05)
     assert costs == [0.75, 0.2]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune.serving.server.keys import Door, KeysError, read_keys
+from finetune.serving.server.keys import AccessControl, KeysError, read_keys
 
 OLD, NEW, OTHER = "old-key-of-24-characters", "new-key-of-24-characters", "another-of-24-characters"
 
@@ -27,8 +27,10 @@ def bearer(key: str) -> dict[str, str]:
 
 def test_two_keys_of_one_name_are_valid_at_once(tmp_path: Path) -> None:
     """For rotation; both belong to the same name, and nothing else gets in."""
-    door = Door(key_file(tmp_path, f"# clients\nzendesk {OLD}\nzendesk {NEW}\njira {OTHER} 5\n"), 60)
-    names = [owner.name for key in (OLD, NEW, OTHER) if (owner := door.owner(bearer(key)))]
+    access = AccessControl(
+        key_file(tmp_path, f"# clients\nzendesk {OLD}\nzendesk {NEW}\njira {OTHER} 5\n"), 60
+    )
+    names = [owner.name for key in (OLD, NEW, OTHER) if (owner := access.owner(bearer(key)))]
     assert names == ["zendesk", "zendesk", "jira"]
     for headers in (
         {},
@@ -38,20 +40,20 @@ def test_two_keys_of_one_name_are_valid_at_once(tmp_path: Path) -> None:
         bearer("ключ"),
         bearer("\udcff"),
     ):
-        assert door.owner(headers) is None
+        assert access.owner(headers) is None
 
 
 def test_a_changed_file_counts_at_once_and_a_broken_one_does_not(tmp_path: Path) -> None:
     """The old key goes out; a file with a mistake leaves the keys as they were."""
     file = key_file(tmp_path, f"a {OLD}\n")
-    door = Door(file, 60)
+    access = AccessControl(file, 60)
     file.write_text(f"a {NEW}\n")
     os.utime(file, (1, 1))
-    assert door.owner(bearer(OLD)) is None
-    assert door.owner(bearer(NEW)) is not None
+    assert access.owner(bearer(OLD)) is None
+    assert access.owner(bearer(NEW)) is not None
     file.write_text("a short\n")
     os.utime(file, (2, 2))
-    assert door.owner(bearer(NEW)) is not None
+    assert access.owner(bearer(NEW)) is not None
 
 
 @pytest.mark.parametrize(
@@ -78,12 +80,12 @@ def test_a_mistake_in_the_file_is_named_without_the_key(
 def test_a_name_is_held_to_its_limit_whichever_key_it_uses(tmp_path: Path) -> None:
     """A minute's worth at once, then evenly; the wait is told in seconds."""
     now = [0.0]
-    door = Door(key_file(tmp_path, f"a {OLD} 6\na {NEW} 6\n"), 60, lambda: now[0])
-    first, second = door.owner(bearer(OLD)), door.owner(bearer(NEW))
+    access = AccessControl(key_file(tmp_path, f"a {OLD} 6\na {NEW} 6\n"), 60, lambda: now[0])
+    first, second = access.owner(bearer(OLD)), access.owner(bearer(NEW))
     assert first is not None
     assert second is not None
-    assert [door.wait_s(key) for key in (first, second, first, second, first, second)] == [0.0] * 6
-    assert door.wait_s(first) == pytest.approx(10)
+    assert [access.wait_s(key) for key in (first, second, first, second, first, second)] == [0.0] * 6
+    assert access.wait_s(first) == pytest.approx(10)
     now[0] = 10
-    assert door.wait_s(second) == 0.0
-    assert door.wait_s(second) == pytest.approx(10)
+    assert access.wait_s(second) == 0.0
+    assert access.wait_s(second) == pytest.approx(10)

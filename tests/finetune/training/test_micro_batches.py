@@ -13,9 +13,9 @@ import torch
 
 from finetune.methods.lora import add_lora
 from finetune.tasks.triage.model import CosineHead, NetworkWithHead
-from finetune.training import passes
+from finetune.training import micro_batches
 from finetune.training.base_models import load_causal, load_encoder
-from finetune.training.passes import room_for, split_batch, weight
+from finetune.training.micro_batches import micro_batch_tokens, split_batch, weight
 from tests.finetune.tiny import fit_reply, recipe, save_causal, save_encoder
 
 pytestmark = pytest.mark.integration
@@ -52,12 +52,14 @@ def batch_of(rows: int, length: int) -> dict[str, torch.Tensor]:
 def test_short_texts_pass_as_one_batch_and_long_ones_in_parts_that_have_room() -> None:
     """32 tickets of 60 tokens are the batch that they were; 32 e-mails of 256 come in order, each part within its room."""
     short = batch_of(32, 60)
-    assert split_batch(short, passes.PASS_TOKENS) == [short]
-    parts = split_batch(batch_of(32, 256), passes.PASS_TOKENS)
+    assert split_batch(short, micro_batches.MICRO_BATCH_TOKENS) == [short]
+    parts = split_batch(batch_of(32, 256), micro_batches.MICRO_BATCH_TOKENS)
     assert len(parts) > 3
     assert torch.cat([part["labels"] for part in parts]).tolist() == list(range(32))
-    assert all(len(part["labels"]) * weight(256) <= passes.PASS_TOKENS for part in parts)
-    assert [len(part["labels"]) for part in split_batch(batch_of(3, 5_000), passes.PASS_TOKENS)] == [1, 1, 1]
+    assert all(len(part["labels"]) * weight(256) <= micro_batches.MICRO_BATCH_TOKENS for part in parts)
+    assert [
+        len(part["labels"]) for part in split_batch(batch_of(3, 5_000), micro_batches.MICRO_BATCH_TOKENS)
+    ] == [1, 1, 1]
     assert len(split_batch(batch_of(32, 256), math.inf)) == 1
 
 
@@ -65,10 +67,10 @@ def test_a_larger_network_has_room_for_fewer_tokens(tmp_path: Path) -> None:
     """Twice as deep and twice as wide keeps four times as much for a token; a GPU is not bounded by tokens."""
     model, _ = load_encoder(str(save_encoder(tmp_path / "bert")))
     network = NetworkWithHead(model, torch.nn.Linear(32, 2))
-    assert room_for(network, "cpu") == passes.PASS_TOKENS
+    assert micro_batch_tokens(network, "cpu") == micro_batches.MICRO_BATCH_TOKENS
     model.config.num_hidden_layers, model.config.hidden_size = 12, 768
-    assert room_for(network, "cpu") == passes.PASS_TOKENS / 4
-    assert room_for(network, "cuda") == math.inf
+    assert micro_batch_tokens(network, "cpu") == micro_batches.MICRO_BATCH_TOKENS / 4
+    assert micro_batch_tokens(network, "cuda") == math.inf
 
 
 def test_the_losses_and_gradients_of_the_parts_add_up_to_the_batch_s_own(tmp_path: Path) -> None:
@@ -99,8 +101,8 @@ def test_training_in_parts_takes_the_same_steps_to_the_same_loss(
 ) -> None:
     """The whole of `fit`, answers of unlike lengths: one row at a time learns what eight at a time learn."""
     folder, results = save_causal(tmp_path / "llama"), []
-    for room in (passes.PASS_TOKENS, 1):
-        monkeypatch.setattr(passes, "PASS_TOKENS", room)
+    for room in (micro_batches.MICRO_BATCH_TOKENS, 1):
+        monkeypatch.setattr(micro_batches, "MICRO_BATCH_TOKENS", room)
         spec = recipe(method="full", base_model=str(folder), precision="fp32")
         torch.manual_seed(0)
         model, tokenizer = load_causal(str(folder))
