@@ -19,11 +19,11 @@ import yaml
 from benchmarks.documents_corpus import EVERYONE, LabelledQuestion, read_questions
 from rag.answer.answer_model import load_answer_model
 from rag.answer.answerability import features
-from rag.answer.doubts import doubts
 from rag.answer.factual import in_context, rank_pieces
 from rag.answer.pieces import Piece
 from rag.answer.precedence import with_precedence
 from rag.answer.question_terms import has_digit, rarity, read_question, stem, stems
+from rag.answer.score_penalties import doubts
 from rag.evaluation.retrieval import read_rows
 from rag.index import Index
 from rag.search.embedding import Embedder

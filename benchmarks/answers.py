@@ -29,14 +29,14 @@ from benchmarks.answers_over_documents import measure_documents
 from rag.advice.decide import advise
 from rag.advice.decision_table import load_table
 from rag.answer.answerability import FEATURES
-from rag.answer.evidence import gather
+from rag.answer.evidence import collect_passages
 from rag.answer.factual import rank_pieces
 from rag.answer.generative import apart
 from rag.answer.writer import Writer
 from rag.evaluation.retrieval import add_samples, answers, read_rows
 from rag.grounding import fault
 from rag.index import Index
-from rag.search.embedding import Remembered, load_embedder
+from rag.search.embedding import CachedEmbedder, load_embedder
 from rag.signals.rules import EmbeddedReader
 from rag.signals.schema import Signals
 
@@ -89,11 +89,11 @@ def refusal(index: Index, near: list[str], in_guide: list[str]) -> dict[str, Any
     write, table = Writer(index, index.embed, EmbeddedReader(index.embed)), load_table()
     guide = advise(Signals(topic="guide"), table)
     empty = {q: not write(q, guide, SCOPES).claims for q in (*near, *in_guide)}
-    rows = Remembered(index.embed)
+    rows = CachedEmbedder(index.embed)
     best: dict[str, list[tuple[float, float]]] = {"near": [], "held": []}
     for name, questions in (("near", near), ("held", in_guide)):
         for question in questions:
-            ranking = rank_pieces(question, gather(index, question, (), SCOPES), rows)
+            ranking = rank_pieces(question, collect_passages(index, question, (), SCOPES), rows)
             cosines = ranking.table[:, FEATURES.index("cosine")]
             best[name].append((float(ranking.odds.max()), float(cosines.max())))
     return {
@@ -120,7 +120,7 @@ def auc(good: list[float], bad: list[float]) -> float:
 
 def gate(index: Index, pairs: list[dict[str, str]]) -> dict[str, str]:
     """Each true sentence with its quote, and with every other quote; the usual check only asks for a citation."""
-    rows = Remembered(index.embed)
+    rows = CachedEmbedder(index.embed)
 
     def passes(sentence: str, quote: str) -> bool:
         return fault(sentence, quote, quote) is None and apart(sentence, quote, rows) is None

@@ -38,7 +38,7 @@ from benchmarks.documents_corpus import (
 from rag.answer.factual import FactualAnswer, answer_fact
 from rag.index import Index
 from rag.reply import Citation
-from rag.search.embedding import MiniLM, Remembered, load_embedder
+from rag.search.embedding import CachedEmbedder, MiniLM, load_embedder
 from rag.search.retrieval import retrieve
 
 FOUND, DEPTH = 8, 10
@@ -79,7 +79,7 @@ def measure_documents(embed: MiniLM, folder: Path, name: str, quick: bool) -> di
 
 def measure(index: Index, questions: Sequence[LabelledQuestion], embed: MiniLM) -> dict[str, Any]:
     """The figures of the search and of the embedded answer."""
-    rows = Remembered(embed, most=20_000)
+    rows = CachedEmbedder(embed, most=20_000)
     answerable = [question for question in questions if not question.near]
     ranks: list[int | None] = []
     answers: list[tuple[LabelledQuestion, bool, FactualAnswer]] = []

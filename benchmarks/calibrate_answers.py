@@ -34,7 +34,7 @@ from benchmarks.made_documents import HELD, add_made_documents, made_questions
 from rag.answer.answerability import WEIGHTS, load_weights
 from rag.answer.factual import answer_fact
 from rag.index import Index
-from rag.search.embedding import MiniLM, Remembered, load_embedder
+from rag.search.embedding import CachedEmbedder, MiniLM, load_embedder
 from rag.search.retrieval import retrieve
 
 NEAR_MISSES_PER_QUESTION = 0.5
@@ -96,7 +96,7 @@ def main() -> None:
 
 def outcomes(index: Index, questions: Sequence[LabelledQuestion], embed: MiniLM) -> list[Outcome]:
     """What became of each question that got an answer."""
-    rows = Remembered(embed, most=20_000)
+    rows = CachedEmbedder(embed, most=20_000)
     near_count = sum(question.near for question in questions)
     weight = NEAR_MISSES_PER_QUESTION * (len(questions) - near_count) / max(1, near_count)
     slope, intercept = load_weights().calibration

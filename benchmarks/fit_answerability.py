@@ -33,7 +33,7 @@ from benchmarks.made_documents import FITTING, add_made_documents_apart, made_qu
 from rag.answer.answerability import FEATURES, WEIGHTS
 from rag.evaluation.retrieval import add_samples
 from rag.index import Index
-from rag.search.embedding import MiniLM, Remembered, load_embedder
+from rag.search.embedding import CachedEmbedder, MiniLM, load_embedder
 
 REGULARISATION = 0.1
 EVERY_BY_HAND = 3  # of 1,717 questions of that hand
@@ -64,7 +64,7 @@ def main() -> None:
 
 def all_examples(embed: MiniLM, folder: Path) -> list[Example]:
     """Every example, its documents indexed in `folder`."""
-    cache = Remembered(embed, most=100_000)
+    cache = CachedEmbedder(embed, most=100_000)
     with Index.open(folder / "documents", embed) as index:
         add_documents(index)
         examples = document_examples(index, cache)

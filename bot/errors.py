@@ -8,7 +8,7 @@ from worker.errors import WorkerError
 
 
 class BotError(Exception):
-    """What went wrong and what the person can do about it, in one or two sentences."""
+    """One or two sentences: what went wrong and what the person can do."""
 
 
 class OldButton(BotError):

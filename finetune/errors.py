@@ -10,7 +10,7 @@ MIN_LIKENESS_OF_SPELLING = 0.6  # difflib's ratio, 0 to 1
 
 
 class FinetuneError(Exception):
-    """What went wrong and what the person can do about it, in one or two sentences.
+    """One or two sentences: what went wrong and what the person can do.
 
     `retryable`: the same may work later with nothing changed, as something outside did not answer.
     """

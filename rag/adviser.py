@@ -15,29 +15,29 @@ from rag.advice.conversation import (
     about_decision,
     correct,
     decide_turn,
-    hear,
+    update_thread,
 )
 from rag.advice.cost_line import cost_line
 from rag.advice.decide import decide, verdict_phrase
 from rag.advice.decision_table import load_table
+from rag.advice.document_questions import may_be_fact, own_only_steps, required_match
 from rag.advice.explanation import answer_move, headline, next_step, question_words, would_change
 from rag.advice.facts import facts_of
-from rag.advice.facts_first import bar_for, may_be_fact, own_first
 from rag.advice.menus import Correction, changes_between, choice_of, menus_of, parse_correction
 from rag.advice.moves import Move, MoveReader, Service
 from rag.advice.phrases import Phrases, load_phrases_of
-from rag.advice.turns import after_hearing, in_language_of, turn_of
+from rag.advice.turns import in_language_of, thread_after, turn_of
 from rag.answer.extractive import Answer
 from rag.answer.writer import Writer
 from rag.llm import CallBudget, LanguageModel, LanguageModelError
 from rag.llm.waiting import waiting_steps
 from rag.reply import Choice, Menu, Reply, State, Verdict
-from rag.search.embedding import Remembered
+from rag.search.embedding import CachedEmbedder
 from rag.signals.confidence import share_right
 from rag.signals.learning import LearningHead
 from rag.signals.llm_reader import LlmReader
 from rag.signals.model_vote import with_model_vote
-from rag.signals.reading import Doubt, Reading
+from rag.signals.reading import Conflict, Reading
 from rag.signals.rules import EmbeddedReader
 from rag.signals.schema import Signals, after_measuring
 from rag.signals.tuned import ReaderPair, load_tuned_reader
@@ -50,8 +50,8 @@ WORKSPACE = frozenset({"workspace"})
 
 
 @dataclass(frozen=True)
-class Turned:
-    """What one turn works with: the thread before it, the words of its language, what the asker may read, the progress."""
+class TurnContext:
+    """The context of one turn: the thread before it, the words of its language, the asker's scopes, the progress callback."""
 
     thread: Thread
     words: Phrases
@@ -66,7 +66,7 @@ class Adviser:
         self, index: Index, embed: MiniLM, prices: Mapping[str, Any], chat: LanguageModel | None = None
     ) -> None:
         self._prices, self._chat = prices, chat
-        shared = Remembered(embed, most=64)  # several readers look at the same message
+        shared = CachedEmbedder(embed, most=64)  # several readers look at the same message
         self._reader, self._table = EmbeddedReader(shared), load_table()
         tuned = load_tuned_reader(embed.cache)
         self._pair = ReaderPair(self._reader, tuned, self._verdict_of, LearningHead(shared))
@@ -75,7 +75,7 @@ class Adviser:
         self._write = Writer(index, embed, self._reader)
 
     def over(self, index: Index) -> Adviser:
-        """An adviser with the same readers over another index: it cites nothing of this one's."""
+        """An adviser with the same readers over another index; it cites only that index."""
         other = copy(self)
         other._write = Writer(index, index.embed, self._reader)
         return other
@@ -91,7 +91,7 @@ class Adviser:
         """The reply to one message of a thread; `state` is the last reply's (JSON), None at the start.
 
         `on_step` hears "reading", "searching", "checking", and lines of rag/llm/waiting.py while a language model is
-        waited for; what it raises ends the work.
+        pending; an exception from it ends the work.
         """
         step = on_step or (lambda name: None)
         step("reading")
@@ -100,7 +100,7 @@ class Adviser:
         if isinstance(kind, Correction):
             return self._after_corrections([kind], turn)
         if kind in get_args(Move):
-            return self._direct(cast(Move, kind), turn)
+            return self._answer_move(cast(Move, kind), turn)
         if kind is not None:
             return self._about_the_bot(cast(Service, kind), turn)
         return self._answer(question, turn)
@@ -113,14 +113,14 @@ class Adviser:
         state: State | None = None,
         scopes: frozenset[str] = WORKSPACE,
     ) -> Reply:
-        """The verdict anew after taps or `--set`: corrections such as "task=reply" stand and are confirmed.
+        """The new verdict after corrections by buttons or `--set`, such as "task=reply"; they count as confirmed.
 
-        Without a state the question is read first. RagError names what can be set where a correction cannot be used.
+        Without a state the question is read first. RagError lists the valid corrections where one is invalid.
         """
         parsed_corrections = [parse_correction(text) for text in corrections]
         turn = self._turn(question, state, scopes)
         if turn.thread.signals is None:
-            fresh = hear(
+            fresh = update_thread(
                 turn.thread, question, lambda text: self._read(text, None, None).signals, self._table
             )
             turn = replace(turn, thread=fresh)
@@ -135,9 +135,9 @@ class Adviser:
         state: State | None = None,
         scopes: frozenset[str] = WORKSPACE,
     ) -> Reply:
-        """The verdict on `question` once more, after a measurement gave these signals and `result` as its headline.
+        """The new verdict on `question`, after a measurement found these signals, with `result` as its headline.
 
-        Where no prompt was scored, nothing is said of one: the verdict names it as what is left to measure.
+        Where no prompt was scored, the verdict says that a prompt remains to be measured.
         """
         turn = self._turn(question, state, scopes)
         signals_before = turn.thread.signals or self._reader(question)
@@ -163,11 +163,11 @@ class Adviser:
         state: State | None,
         scopes: frozenset[str],
         step: Callable[[str], None] = lambda name: None,
-    ) -> Turned:
+    ) -> TurnContext:
         thread = in_language_of(Thread.from_json(state), question)
-        return Turned(thread, load_phrases_of(thread.language), scopes, step)
+        return TurnContext(thread, load_phrases_of(thread.language), scopes, step)
 
-    def _answer(self, question: str, turn: Turned) -> Reply:
+    def _answer(self, question: str, turn: TurnContext) -> Reply:
         """The reply to a case or a question of fact."""
         thread = turn.thread
         budget = self._chat.budget(waiting_steps(turn.step)) if self._chat else None
@@ -177,44 +177,46 @@ class Adviser:
             readings.append(self._read(text, budget, thread.signals, in_case))
             return readings[-1].signals
 
-        decision = decide_turn(after_hearing(thread, question, read, self._table), self._table)
+        decision = decide_turn(thread_after(thread, question, read, self._table), self._table)
         if may_be_fact(question, decision):
-            bar = bar_for(question, decision, readings)
-            for own in own_first(question, decision):
-                answer = self._write.surely(question, turn.scopes, own=own, bar=bar)
+            bar = required_match(question, decision, readings)
+            for own in own_only_steps(question, decision):
+                answer = self._write.answer_if_certain(question, turn.scopes, own=own, bar=bar)
                 if answer.claims:
-                    return noted(self._from_documents(answer, thread), budget)
+                    return with_failure_note(self._from_documents(answer, thread), budget)
         if decision.advice.verdict is Verdict.OFF_TOPIC:
             text, state = turn.words("service.off_topic"), thread.to_json()
-            return noted(Reply(Verdict.OFF_TOPIC, 0.0, text, language=thread.language, state=state), budget)
+            return with_failure_note(
+                Reply(Verdict.OFF_TOPIC, 0.0, text, language=thread.language, state=state), budget
+            )
         answer = self._write(question, decision.advice, turn.scopes, budget, turn.step)
         share = share_right(readings[-1]) if readings and not decision.is_early else None
         reply = replace(self._reply(decision, answer, turn), confidence=share or 0.0)
         choice = self._choice(
-            decision, [doubt for reading in readings for doubt in reading.doubts], turn.words
+            decision, [conflict for reading in readings for conflict in reading.conflicts], turn.words
         )
-        return noted(replace(reply, choice=choice), budget)
+        return with_failure_note(replace(reply, choice=choice), budget)
 
-    def _choice(self, decision: TurnDecision, doubts: Sequence[Doubt], words: Phrases) -> Choice | None:
-        """The first doubt of the readers that decides the verdict and that a menu can settle, as a question."""
+    def _choice(self, decision: TurnDecision, conflicts: Sequence[Conflict], words: Phrases) -> Choice | None:
+        """The readers' first conflict that decides the verdict and that a menu can resolve, as a question."""
         if decision.advice.verdict is Verdict.GUIDE_ANSWER:
             return None
-        open_doubts = (
+        open_conflicts = (
             d
-            for d in doubts
+            for d in conflicts
             if d.decisive
             and d.signal not in decision.thread.confirmations
             and self._still_decides(d, decision.advice.signals)
         )
-        return next(filter(None, (choice_of(d.signal, d.values, words) for d in open_doubts)), None)
+        return next(filter(None, (choice_of(d.signal, d.values, words) for d in open_conflicts)), None)
 
-    def _still_decides(self, doubt: Doubt, signals: Signals) -> bool:
-        """Whether the two values lead to different verdicts beside all that the thread and plain words say."""
-        one, other = (signals.model_copy(update={doubt.signal: value}) for value in doubt.values)
+    def _still_decides(self, conflict: Conflict, signals: Signals) -> bool:
+        """Whether the two values lead to different verdicts, given the thread's signals and fixed phrases."""
+        one, other = (signals.model_copy(update={conflict.signal: value}) for value in conflict.values)
         return self._verdict_of(one) != self._verdict_of(other)
 
-    def _after_corrections(self, corrections: Sequence[Any], turn: Turned) -> Reply:
-        """The reply after corrections, with what they changed."""
+    def _after_corrections(self, corrections: Sequence[Any], turn: TurnContext) -> Reply:
+        """The reply after corrections, with a line per change."""
         before, words = turn.thread, turn.words
         old = decide_turn(replace(before, signals=about_decision(before.signals)), self._table, again=True)
         after = correct(before, list(corrections))
@@ -236,7 +238,7 @@ class Adviser:
     def _read(
         self, question: str, budget: CallBudget | None, context: Signals | None, in_case: bool = False
     ) -> Reading:
-        """The reading of one message, after the language model's vote where it answers; `budget` keeps its failure."""
+        """The reading of one message, with the language model's vote if it answers; `budget` stores its failure."""
         reading = self._pair(question, in_case)
         if budget is None or reading.signals.topic == "injection":
             return reading
@@ -249,7 +251,7 @@ class Adviser:
     def _verdict_of(self, signals: Signals) -> str:
         return str(decide(facts_of(signals), self._table)[0])
 
-    def _reply(self, decision: TurnDecision, answer: Answer, turn: Turned) -> Reply:
+    def _reply(self, decision: TurnDecision, answer: Answer, turn: TurnContext) -> Reply:
         advice, words = decision.advice, turn.words
         if advice.verdict is Verdict.GUIDE_ANSWER:
             return self._from_documents(answer, decision.thread)
@@ -264,7 +266,7 @@ class Adviser:
             citations=answer.citations,
             next_step=next_step(advice, words),
             would_change=would_change(advice, words),
-            cost_line=cost_line(advice.verdict, advice.facts_told, self._prices),
+            cost_line=cost_line(advice.verdict, advice.stated_facts, self._prices),
             follow_up=question_words(pending, decision.follow_up, words)
             if pending and decision.follow_up
             else decision.follow_up,
@@ -290,8 +292,8 @@ class Adviser:
             state=thread.to_json(),
         )
 
-    def _about_the_bot(self, service: Service, turn: Turned) -> Reply:
-        """A short factual answer to a question about the bot itself; whoever shows it adds jobs and buttons."""
+    def _about_the_bot(self, service: Service, turn: TurnContext) -> Reply:
+        """A short factual answer to a question about the bot itself; the caller adds jobs and buttons."""
         where = "_model" if self._chat else "_local"
         key = f"{service}{where}" if service == "privacy" else service
         return Reply(
@@ -303,7 +305,7 @@ class Adviser:
             state=turn.thread.to_json(),
         )
 
-    def _direct(self, move: Move, turn: Turned) -> Reply:
+    def _answer_move(self, move: Move, turn: TurnContext) -> Reply:
         """The answer to a question about the verdict itself, from the thread's state and the documents."""
         thread, words = turn.thread, turn.words
         decision = decide_turn(
@@ -337,8 +339,8 @@ class Adviser:
         return replace(reply, would_change=would_change(advice, words)) if move == "change" else reply
 
 
-def noted(reply: Reply, budget: CallBudget | None) -> Reply:
-    """The reply with a plain sentence in its note when the language model failed."""
+def with_failure_note(reply: Reply, budget: CallBudget | None) -> Reply:
+    """The reply with a note when the language model failed."""
     if budget is None or budget.failure is None:
         return reply
     return replace(reply, note=" ".join(filter(None, (reply.note, str(budget.failure)))))

@@ -1,5 +1,5 @@
-"""The one error base of rag: `str(error)` is safe to show a user and says what to do next."""
+"""The base class of rag's errors: `str(error)` is safe to show a user and says what to do next."""
 
 
 class RagError(Exception):
-    """What went wrong and what the person can do about it, in one or two sentences."""
+    """One or two sentences: what went wrong and what the person can do."""

@@ -1,4 +1,4 @@
-"""Loads that many threads ask for at once and that one of them does."""
+"""Lets one of many concurrent threads do a load while the others wait."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 def one_at_a_time(load: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Callers wait for each other. Around a cache: functools' own run what is missing once for each thread that asks."""
+    """Serialises calls of `load`. Needed around a cache, because functools runs a missing load once per concurrent thread."""
     turn = threading.RLock()
 
     @functools.wraps(load)

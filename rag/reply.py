@@ -1,4 +1,4 @@
-"""What the adviser hands to whoever shows it: plain frozen values, no behaviour, JSON-friendly."""
+"""The adviser's reply for the user interfaces: frozen values, no behaviour, JSON-friendly."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
 
-State = dict[str, Any]  # a thread's memory as JSON; only rag/advice/conversation.py looks into it
+State = dict[str, Any]  # a thread's state as JSON; only rag/advice/conversation.py reads it
 Certainty = Literal["confirmed", "said", "guessed", "unknown"]
 
 
 class Verdict(StrEnum):
-    """The eight outcomes of a question; the last three name no way of building."""
+    """The eight outcomes of a question; the last three are no way to build."""
 
     PROMPT = "prompt"
     RAG = "rag"
@@ -89,7 +89,7 @@ class Menu:
 
 @dataclass(frozen=True)
 class Choice:
-    """The one thing that two readings differ in: the question and both readings as corrections ("task=reply")."""
+    """A difference between two readings: the question and both readings as corrections ("task=reply")."""
 
     text: str
     options: tuple[MenuOption, ...]
@@ -97,7 +97,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Reply:
-    """Everything a verdict card or terminal answer shows; `state` is the thread's memory to store.
+    """The content of a verdict card or terminal answer; `state` is the thread's state to store.
 
     `confidence` is the measured share (0-1) of verdicts that were right on readings like this one; 0.0 where none was
     measured: after a correction, in a follow-up, for a question of fact.

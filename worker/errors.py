@@ -2,7 +2,7 @@
 
 
 class WorkerError(Exception):
-    """What went wrong and what the person can do about it, in one or two sentences."""
+    """One or two sentences: what went wrong and what the person can do."""
 
 
 class UnknownJob(WorkerError):

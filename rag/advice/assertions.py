@@ -1,6 +1,6 @@
-"""What an answer may tell as fact about the asker's case: the signals that were said or confirmed, and what a rule asserts.
+"""What an answer may state as fact about the asker's case: signals that the person said or confirmed.
 
-Pure. Unknown is not false, and a guess is not a fact: a rule whose words assert more is told in its general words.
+Pure. An unknown signal is not false and a guess is not a fact: a rule that asserts more than what was said gets its general words.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ def only(signals: Signals, names: frozenset[str]) -> Signals:
 
 
 def certain_signals(signals: Signals, confirmations: frozenset[str] = frozenset()) -> frozenset[str]:
-    """The names whose values the person confirmed or said: read from words of theirs, not guessed from the whole.
+    """The names of the signals that the person confirmed or said in words; guesses are left out.
 
-    Of several gaps the words of one stand in the quote, so several are certain only when confirmed.
+    A quote proves only one of several gaps, so several count as certain only when confirmed.
     """
     names = {name for name, words in signals.quotes.items() if words.strip()}
     if len(signals.gaps) > 1:
@@ -48,7 +48,7 @@ BEHIND = {  # the signals behind a derived fact
 
 
 def signal_names(when: Mapping[str, Any]) -> list[str]:
-    """The signals that a condition rests on, derived facts resolved; what must not hold is left out."""
+    """The signals that a condition needs, with derived facts resolved; negated conditions are left out."""
     names: list[str] = []
     for name, condition in when.items():
         if name == "any":
@@ -73,6 +73,6 @@ def asserted_signals(rule: Rule, facts: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def sayable(rule: Rule, facts: Mapping[str, Any], certain: frozenset[str]) -> bool:
-    """Whether the rule's own words may be told: all that they assert was said or confirmed."""
+def may_state(rule: Rule, facts: Mapping[str, Any], certain: frozenset[str]) -> bool:
+    """Whether the rule's own words may be used: the person said or confirmed everything that they assert."""
     return set(asserted_signals(rule, facts)) <= certain

@@ -1,8 +1,8 @@
-"""What a thread knows and how a message changes it: one state of plain JSON, no clock, no I/O.
+"""The state of a thread, as plain JSON, and how a message changes it; no clock, no I/O.
 
 Covers follow-ups that refine the signals, corrections, answers to the question that was asked, and new subjects that
-begin afresh. What was confirmed is kept apart from what was said and from what was guessed: a guess never replaces
-either. Does not phrase anything (see rag/advice/explanation.py, rag/adviser.py).
+start a new case. Confirmed, stated and guessed signals are kept apart: a guess never replaces the
+other two. Does not phrase anything (see rag/advice/explanation.py, rag/adviser.py).
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ ASKS = re.compile(
 READABLE = (2, 3)  # 2 had neither confirmed signals nor a language
 MAX_QUESTIONS = 3
 MAX_TEXT = 300  # of the opening question that a thread keeps
-AFRESH = re.compile(
+NEW_SUBJECT = re.compile(
     r"\b(?:new|another|different|separate|unrelated|other) (?:question|topic|subject|project|case|thing|one)\b"
     r"|neues thema|andere frage|autre (?:question|sujet)|otr[ao] (?:pregunta|tema)",
     re.IGNORECASE,
 )
-BACK = re.compile(
+REFERS_BACK = re.compile(
     r"^\W*(?:ok|okay|yes|no|so|and|but|well|update|done|did|we did|now)\b|\b(?:did that|did it|as you|you (?:said|proposed))\b",
     re.IGNORECASE,
 )
@@ -47,8 +47,8 @@ BACK = re.compile(
 
 @dataclass(frozen=True)
 class Thread:
-    """What is kept of a thread: its signals, which of them the person confirmed, the ids of what was asked, the one
-    that waits, how it began, its language."""
+    """The state of a thread: its signals, the confirmed ones among them, the ids of the questions asked, the pending
+    question, the opening message, the language."""
 
     signals: Signals | None = None
     past_questions: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class Thread:
 
     @property
     def certain(self) -> frozenset[str]:
-        """The signals that were confirmed or said; every other one is a guess."""
+        """The signals that the person confirmed or said; all others are guesses."""
         return certain_signals(self.signals, self.confirmations) if self.signals else self.confirmations
 
     def to_json(self) -> State:
@@ -99,17 +99,17 @@ class Thread:
         )
 
 
-def hear(
+def update_thread(
     thread: Thread,
     text: str,
     read: Callable[[str], Signals],
     table: Table,
     read_case: Callable[[str], Signals] | None = None,
 ) -> Thread:
-    """The thread after one more message that is no move: refined, corrected, or begun afresh.
+    """The thread after a message that is not a move: refined, corrected, or restarted with a new case.
 
-    Its `signals.topic` is this message's; a message off the subject leaves what is known untouched. `read_case` reads a
-    statement in a thread about a case, where "which change monthly" is no small talk; without it `read` does.
+    `signals.topic` is that of this message; a message about something else leaves the other signals as they are.
+    `read_case` (default: `read`) reads a statement in a thread about a case, where "which change monthly" is no small talk.
     """
     words = load_phrases_of(thread.language)
     if thread.pending and (answer := _pending_answer(thread.pending, text, table, words)) is not None:
@@ -118,7 +118,7 @@ def hear(
     old = thread.signals
     follows_up = old is not None and not asks_something(text)
     new = with_plain_words((read_case or read)(text) if follows_up else read(text), text)
-    if old is None or _afresh(thread, old, new, text):
+    if old is None or _begin_new_subject(thread, old, new, text):
         return Thread(new, question=text[:MAX_TEXT], language=thread.language, fresh=True)
     signal_names = set(new.known_values()) - set(PER_MESSAGE)
     if new.topic in ("other", "concierge") and not signal_names and thread.pending is None:
@@ -147,7 +147,7 @@ def asks_something(text: str) -> bool:
 
 
 def _with_replacements(old: Signals, new: Signals, text: str) -> Signals:
-    """The reading with what "300, not 30" and "facts, not tone" put in the place of what was said."""
+    """The reading with the replacements that "300, not 30" and "facts, not tone" express."""
     values = dict(replaced_counts(old, new, text))
     if (gaps := replaced_gaps(text)) is not None:
         values["gaps"] = gaps
@@ -156,7 +156,7 @@ def _with_replacements(old: Signals, new: Signals, text: str) -> Signals:
 
 
 def correct(thread: Thread, corrections: list[Correction]) -> Thread:
-    """The thread after taps or typed corrections: their signals stand and are confirmed."""
+    """The thread after corrections by buttons or text: their signals are set and confirmed."""
     old = thread.signals or Signals.model_validate({})
     signals, names = apply_corrections(old, corrections, thread.certain)
     return replace(
@@ -177,7 +177,7 @@ def _about(old: Signals, topic: Any) -> Signals:
 
 
 def _refine(thread: Thread, new: Signals, corrects: bool = False) -> Thread:
-    """The thread with what a message adds: a statement replaces, a guess only fills what nobody said.
+    """The thread with a message's signals: a statement replaces a value, a guess only fills an unknown one.
 
     A signal that was confirmed stays confirmed until another statement takes its place.
     """
@@ -210,32 +210,35 @@ def _clear(signals: Signals, names: set[str]) -> Signals:
     return signals.model_copy(update={**empty, "quotes": quotes})
 
 
-def _afresh(thread: Thread, old: Signals, new: Signals, text: str) -> bool:
-    """A new subject: said so, or a whole question about another task without a look back."""
-    if AFRESH.search(text) and new.topic in ("decision", "guide"):
+def _begin_new_subject(thread: Thread, old: Signals, new: Signals, text: str) -> bool:
+    """Starts a new case: the person says so, or asks a complete question about another task without referring back."""
+    if NEW_SUBJECT.search(text) and new.topic in ("decision", "guide"):
         return True
     if new.task == "foundation" and old.task not in (None, "foundation"):
         return True
-    if thread.pending or new.topic != "decision" or BACK.search(text) or len(text.split()) < 8:
+    if thread.pending or new.topic != "decision" or REFERS_BACK.search(text) or len(text.split()) < 8:
         return False
     whole = bool(new.gaps) or len(new.known_values()) >= 4 or "?" in text
     return (
-        old.task is not None and new.task not in (None, old.task) and whole and not _kin(old.task, new.task)
+        old.task is not None
+        and new.task not in (None, old.task)
+        and whole
+        and not _are_related_tasks(old.task, new.task)
     )
 
 
-def _kin(one: str, other: str) -> bool:
-    """Tasks that people name for one another in the course of a talk."""
+def _are_related_tasks(one: str, other: str) -> bool:
+    """Whether people use these two task names for each other within one conversation."""
     return any({one, other} <= kin for kin in ({"qa", "reply", "search"}, {"reply", "extract", "summarise"}))
 
 
 def answers_pending(thread: Thread, text: str, table: Table, words: Phrases) -> bool:
-    """Whether the message answers the question that waits: an option's words, a bare number, "no"."""
+    """Whether the message answers the pending question: an option's words, a bare number, "no"."""
     return thread.pending is not None and _pending_answer(thread.pending, text, table, words) is not None
 
 
 def _pending_answer(pending: str, text: str, table: Table, words: Phrases) -> Signals | None:
-    """The signals behind an option of the question that waits, or behind a bare number or "no"."""
+    """The signals behind an option of the pending question, or behind a bare number or "no"."""
     line = next((line for line in table.questions if line["id"] == pending), None)
     if line is None:
         return None
@@ -273,7 +276,7 @@ def _answer_signals(values: Mapping[str, Any], text: str) -> Signals:
 
 @dataclass(frozen=True)
 class TurnDecision:
-    """The advice of a thread's turn, the question to ask next, and whether it was committed to without knowing all."""
+    """The advice of a turn, the question to ask next, and whether the verdict came early, with questions left."""
 
     advice: Advice
     thread: Thread
@@ -287,10 +290,10 @@ def about_decision(signals: Signals | None) -> Signals:
 
 
 def decide_turn(thread: Thread, table: Table, again: bool = False) -> TurnDecision:
-    """The verdict on what the thread knows; asks one question of at most three, then commits to its lean.
+    """The verdict on the thread's signals; asks one question per turn, three at most, then gives the verdict that the points favour.
 
-    `again` repeats the question that waits in place of a further one. A training verdict that a block forbids (personal
-    data without a legal basis) is never committed to.
+    `again` repeats the pending question in place of a new one. A training verdict that a block forbids (personal
+    data without a legal basis) is never given.
     """
     advice = advise(thread.signals or Signals.model_validate({}), table, thread.confirmations)
     if advice.verdict is not Verdict.NEED_MORE_INFO:

@@ -1,4 +1,4 @@
-"""What the advised way costs: sentences from the dated price table and the figures that were said. Pure."""
+"""The cost of the advised option, in sentences from the dated price table and the person's figures. Pure."""
 
 from __future__ import annotations
 

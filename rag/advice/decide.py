@@ -1,7 +1,7 @@
-"""Signals in, verdict out: gates, then points, then the reasons; pure, no clock, no I/O.
+"""Decides a verdict from signals: gates first, then points, then the reasons; pure, no clock, no I/O.
 
 Covers the decision and everything that explains it. Does not cover prices (rag/advice/explanation.py) nor words
-of the guide (rag/answer/extractive.py). Only the table weighs; text of users reaches it as signals alone.
+of the guide (rag/answer/extractive.py). Only the table has weights; text of users reaches it as signals alone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rag.advice.assertions import certain_signals, only, sayable, signal_names
+from rag.advice.assertions import certain_signals, may_state, only, signal_names
 from rag.advice.decision_table import Rule, Table, holds
 from rag.advice.facts import facts_of
 from rag.reply import DecidingSignal, FollowUp, Verdict
@@ -32,9 +32,9 @@ class Flip:
 
 @dataclass(frozen=True)
 class Advice:
-    """A verdict with all that it rests on. `active_rules` are the table's lines that held, in its order.
+    """A verdict with its grounds. `active_rules` are the table's lines that held, in its order.
 
-    `points` are by option; `pass_mark` names the bar of `next_step`.
+    `points` are by option; `pass_mark` is the score that `next_step` must reach.
     """
 
     verdict: Verdict
@@ -55,8 +55,8 @@ class Advice:
     experiment: str = ""
 
     @property
-    def facts_told(self) -> Signals:
-        """The signals without those that nobody said or confirmed: what may be told as facts of the case."""
+    def stated_facts(self) -> Signals:
+        """The signals that the person said or confirmed; an answer may state them as facts of the case."""
         return only(self.signals, self.certain)
 
 
@@ -68,24 +68,24 @@ def advise(signals: Signals, table: Table, confirmations: frozenset[str] = froze
     order = rank_options(points, table, facts, rules)
     lean = Verdict(order[0])
     runner_up = Verdict(order[1]) if points[order[1]] > 0 else None
-    answerless = verdict in (Verdict.OFF_TOPIC, Verdict.GUIDE_ANSWER)
-    facts_told = only(signals, certain)
-    pass_mark = _pass_mark(facts_told)
-    experiment = {} if answerless else _experiment_block(verdict, facts, table)
+    open_questions = verdict in (Verdict.OFF_TOPIC, Verdict.GUIDE_ANSWER)
+    stated_facts = only(signals, certain)
+    pass_mark = _pass_mark(stated_facts)
+    experiment = {} if open_questions else _experiment_block(verdict, facts, table)
     return Advice(
         verdict=verdict,
         lean=lean,
         points=points,
         active_rules=rules,
         gate=gate,
-        deciding=() if answerless else deciding(signals, rules, gate, order[:2]),
-        sections=() if answerless else sections(verdict, facts, table),
-        next_step=fill_experiment(str(experiment.get("do", "")), facts_told, pass_mark),
+        deciding=() if open_questions else deciding(signals, rules, gate, order[:2]),
+        sections=() if open_questions else sections(verdict, facts, table),
+        next_step=fill_experiment(str(experiment.get("do", "")), stated_facts, pass_mark),
         pass_mark=pass_mark,
-        flips=() if answerless else find_flips(signals, table, verdict),
+        flips=() if open_questions else find_flips(signals, table, verdict),
         runner_up=runner_up,
         combination=_combination(signals, points, lean, facts),
-        questions={} if answerless else questions(facts, table),
+        questions={} if open_questions else questions(facts, table),
         signals=signals,
         certain=certain,
         experiment=str(experiment.get("id", "")),
@@ -114,8 +114,8 @@ def decide(
 
 
 def _with_words(rule: Rule, facts: Mapping[str, Any], certain: frozenset[str]) -> Rule:
-    """The rule with the words that may be told: its own with the asker's figures, or the general ones."""
-    if not sayable(rule, facts, certain):
+    """The rule with the words that may be used: its own with the asker's figures, or the general ones."""
+    if not may_state(rule, facts, certain):
         return replace(rule, say=rule.general)
     if "{" not in rule.say:
         return rule
@@ -183,9 +183,9 @@ def sections(verdict: Verdict, facts: Mapping[str, Any], table: Table) -> tuple[
 
 
 def find_flips(signals: Signals, table: Table, verdict: Verdict) -> tuple[Flip, ...]:
-    """The first flips of single signals that change the winner, one for each new winner at least.
+    """The first single-signal changes that lead to another winner, at least one per new winner.
 
-    A flip that only repeats what is known, or adds to one that is told, is skipped; at most four are told.
+    Skips a flip that repeats a known value or extends a listed flip; lists at most four.
     """
     facts = facts_of(signals)
     flips: list[Flip] = []
@@ -242,7 +242,7 @@ def verdict_phrase(verdict: Verdict) -> str:
 
 
 def questions(facts: Mapping[str, Any], table: Table) -> dict[str, FollowUp]:
-    """What is still worth asking, by id, in the table's order."""
+    """The ids of the questions still worth asking, in the table's order."""
     return {
         line["id"]: FollowUp(line["ask"], tuple(option["say"] for option in line["options"]))
         for line in table.questions
@@ -265,7 +265,7 @@ def one_decimal(percent: float) -> str:
 
 
 def pass_mark_figures(signals: Signals) -> tuple[str, dict[str, str]]:
-    """Which bar it is ("target", "score", "default") and its figures; it cannot be met by luck.
+    """The kind of pass mark ("target", "score", "default") and its figures; chance alone does not reach it.
 
     The target if one was said, else today's score plus its interval, else 85%.
     """
@@ -313,7 +313,7 @@ def _experiment_block(verdict: Verdict, facts: Mapping[str, Any], table: Table) 
 
 
 def fill_experiment(text: str, signals: Signals, pass_mark: str, rows: str = "") -> str:
-    """The next step with the figures that were said; without a count of examples it names how many it takes."""
+    """The next step with the person's figures; without a count of examples it names the number that is needed."""
     words = rows or TASK_WORDS.get(signals.task or "", "approved examples")
     count = f"{signals.examples:,}" if signals.examples else "500+"
     return text.format(eval_n=f"{_eval_items(signals):,}", rows=f"{count} {words}", **{"pass": pass_mark})

@@ -1,4 +1,4 @@
-"""How a decision reads: the headline, the next step, the direct answers in a thread. Pure.
+"""Words a decision: the headline, the next step, the direct answers in a thread. Pure.
 
 Every sentence about the asker's case is the table's `say` of a rule whose signals were said or confirmed, else its
 `general` words (rag/advice/decide.py); facts of the guide are cited elsewhere (rag/answer/extractive.py).
@@ -54,7 +54,7 @@ def next_step(advice: Advice, words: Phrases) -> str:
     text = words.get(f"experiment.{advice.experiment}", "")
     if words.language == "en" or not text:
         return advice.next_step
-    signals = advice.facts_told
+    signals = advice.stated_facts
     name, figures = pass_mark_figures(signals)
     kind = (
         signals.task
@@ -82,7 +82,7 @@ def question_words(name: str, question: FollowUp, words: Phrases) -> FollowUp:
 
 
 def reasons(advice: Advice) -> list[Rule]:
-    """The lines that speak most for the verdict, or against what would else have won; strongest first."""
+    """The rules that favour the verdict most, or count against its strongest rival; strongest first."""
     winner, strength = str(advice.verdict), {}
     rivals = {"fine_tune", "small_model"} - {winner}
     if {"ambition", "capability"} & set(advice.signals.gaps) or advice.signals.task == "foundation":
@@ -132,7 +132,7 @@ def answer_move(move: str, advice: Advice, prices: Mapping[str, Any], words: Phr
         return flips or "Nothing that I know of: each single change I tried leaves the verdict as it is."
     if move == "cost":
         return (
-            cost_line(verdict, advice.facts_told, prices)
+            cost_line(verdict, advice.stated_facts, prices)
             or "I have no prices for this; add them to bot/prices.yaml."
         )
     if move in ("next", "go"):
@@ -150,13 +150,13 @@ def answer_move(move: str, advice: Advice, prices: Mapping[str, Any], words: Phr
 
 
 def replace_verdict(advice: Advice, verdict: Verdict) -> Advice:
-    """The advice as if this verdict stood; its next step stays that of what is missing, where something is."""
+    """The advice with this verdict in place of its own; a next step that collects missing facts stays."""
     return advice if advice.verdict is verdict else replace(advice, verdict=verdict)
 
 
 def saving_line(advice: Advice, verdict: Verdict, prices: Mapping[str, Any]) -> str:
-    """What the way that is advised costs beside today's bill; without a bill it says which figures are missing."""
-    signals = advice.facts_told
+    """The cost of the advised option against today's bill; without a bill, the figures that are missing."""
+    signals = advice.stated_facts
     cost = cost_line(verdict, signals, prices)
     if signals.monthly_cost is None:
         missing = "what it costs today a month" + ("" if signals.volume_month else " and the calls a month")

@@ -1,4 +1,4 @@
-"""The facts that conditions of the decision table may name: the signals, and what follows from several of them. Pure."""
+"""The facts that the decision table's conditions may use: signals, and facts derived from several signals. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The reading as menus, and a correction of it: pure, from rag/data/menus.yaml and the words of a language.
+"""Shows the reading as menus and applies corrections; pure, from rag/data/menus.yaml and the words of a language.
 
-A menu shows what was read of one part of the case (the task, what is wrong, how a prompt did, the examples, what
-binds); a correction ("task=reply") sets signals and confirms them.
+A menu shows the reading of one part of the case (the task, the failure, the prompt's result, the examples, the
+constraints); a correction ("task=reply") sets signals and confirms them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rag.signals.schema import SIGNAL_NAMES, Signals
 
 MENUS = Path(__file__).parents[1] / "data" / "menus.yaml"
 UNSAID = "unsaid"  # the value that takes a reading back
-NO = "no-"  # before an option of a menu whose options add up: it does not hold
+NO = "no-"  # before an option of a multiple-choice menu: it does not hold
 JOIN = "+"
 ALIASES = {"gap": "gaps", "wrong": "gaps", "prompt": "baseline", "tried": "baseline", "bind": "binds"}
 TYPED = re.compile(r"\s*([a-z]+)\s*[=:]\s*([\w+, .\-]+?)\s*")
@@ -38,7 +38,7 @@ class OptionSpec:
 
 @dataclass(frozen=True)
 class MenuSpec:
-    """A menu of menus.yaml. `adds`: several of its options may hold at once, and a choice keeps what was said."""
+    """A menu of menus.yaml. `adds`: a multiple-choice menu; a choice keeps the options that the person said."""
 
     name: str
     signals: tuple[str, ...]
@@ -49,7 +49,7 @@ class MenuSpec:
 
 @dataclass(frozen=True)
 class Correction:
-    """What a person sets right: one menu and the signals that its choice stands for."""
+    """A person's correction: one menu and the signals that its choice sets."""
 
     menu: MenuSpec
     sets: Mapping[str, Any]
@@ -87,7 +87,7 @@ def _tuples(sets: Mapping[str, Any]) -> dict[str, Any]:
 def menus_of(
     signals: Signals, certain: frozenset[str], confirmations: frozenset[str], words: Phrases
 ) -> tuple[Menu, ...]:
-    """The five menus with what was read pre-selected; `certain` names what was said, `confirmations` what was approved."""
+    """The five menus with the reading pre-selected; `certain` names the stated signals, `confirmations` the approved ones."""
     return tuple(_menu(spec, signals, certain, confirmations, words) for spec in load_menus())
 
 
@@ -119,7 +119,7 @@ def _certainty(
 
 
 def _selection(spec: MenuSpec, signals: Signals, confirmations: frozenset[str]) -> str:
-    """The value that the reading stands for: an option, several joined, a count, or "" where nothing was read."""
+    """The selected value: an option, several joined, a count, or "" where nothing was read."""
     if spec.number and (count := getattr(signals, spec.number)):
         return str(count)
     holding = [o.value for o in spec.options if o.value != "none" and o.sets and _meets(signals, spec, o)]
@@ -133,7 +133,7 @@ def _selection(spec: MenuSpec, signals: Signals, confirmations: frozenset[str]) 
 
 
 def _meets(signals: Signals, spec: MenuSpec, option: OptionSpec) -> bool:
-    """Whether the signals say what the option stands for; a bound is met by what is at least as strict."""
+    """Whether the signals match the option; an equal or stricter value meets a bound."""
     for name, target in option.sets.items():
         value = getattr(signals, name)
         if name == "latency_ms":
@@ -236,7 +236,7 @@ def parse_correction(text: str) -> Correction:
 
 
 def _turned(sets: Mapping[str, Any]) -> dict[str, Any]:
-    """What holds where a bound does not: no for a yes, unsaid for a number."""
+    """The opposite of a bound: no for a yes, unknown for a number."""
     return {name: (not value) if isinstance(value, bool) else None for name, value in sets.items()}
 
 
@@ -272,7 +272,7 @@ def apply_corrections(
 ) -> tuple[Signals, frozenset[str]]:
     """The signals after corrections, and the names that are confirmed by them.
 
-    A choice replaces what was read; in a menu whose options add up it replaces what was guessed and keeps what was said.
+    A choice replaces the reading; in a multiple-choice menu it replaces guesses and keeps stated options.
     """
     values, names = signals.model_dump(exclude={"quotes"}), set[str]()
     quotes = dict(signals.quotes)
@@ -290,7 +290,7 @@ def apply_corrections(
 
 
 def changes_between(before: Sequence[Menu], after: Sequence[Menu], words: Phrases) -> tuple[str, ...]:
-    """One line for each menu whose reading changed: what it is now, and what was read before."""
+    """One line for each menu that changed: the new value and the earlier one."""
     old = {menu.name: menu for menu in before}
     lines = []
     for menu in after:

@@ -1,7 +1,7 @@
-"""What a short message of a thread asks about the verdict, by a trained softmax over its meaning in two encoders.
+"""Classifies what a short message of a thread asks about the verdict, by a softmax over the features of two encoders.
 
 The weights (rag/data/moves.npz, float16) are trained by `python -m rag.evaluation.train_moves`. The English encoder's numbers are
-zero for other languages, which it does not know.
+zero for other languages.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rag.signals.two_encoders import encoders_signature
 
 FILE = Path(__file__).parents[1] / "data" / "moves.npz"
 NONE = "none"
-MIN_PROBABILITY = 0.4  # of a move; below it the message is read for signals, as every other
+MIN_PROBABILITY = 0.4  # of a move; below it the message is read for signals, like any other
 
 
 class MoveHeads:

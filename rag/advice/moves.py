@@ -1,5 +1,5 @@
-"""What a short message asks about the verdict itself ("why?", "ok, do it"), by trained heads, or about the bot ("help"), by the nearest
-known sentence."""
+"""Classifies short messages: questions about the verdict ("why?", "ok, do it") by trained heads, questions about the bot ("help") by
+the nearest known sentence."""
 
 from __future__ import annotations
 
@@ -151,5 +151,5 @@ def bare(text: str) -> str:
 
 
 def core(words: str) -> str:
-    """The words without what only fills a sentence ("ok", "so")."""
+    """The words without fillers ("ok", "so")."""
     return " ".join(FILLING.sub(" ", words).split())

@@ -1,7 +1,7 @@
 """The fixed words of an answer in the asker's language: translated tables, English where a word is missing.
 
-Which language a message is written in tells rag/signals/language.py. Does not translate documents: what is cited stays as it was
-written.
+rag/signals/language.py detects the language of a message. Does not translate documents: citations stay in the original
+language.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Phrases:
         return text.format(**values) if values else text
 
     def get(self, key: str, otherwise: str) -> str:
-        """The words of this key, or what is given where this language has none."""
+        """The words of this key, or `otherwise` where this language has none."""
         return self.words.get(key, otherwise)
 
 

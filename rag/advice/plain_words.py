@@ -1,4 +1,4 @@
-"""What a few plain words say and no reader knows, and what a correction puts in the place of what was said before.
+"""Reads a few phrases that the trained readers miss, and corrections that replace an earlier value.
 
 Ten languages where the words are short. Covers a model from scratch, permission, rules of behaviour, models to learn from, "300, not 30", "facts, not tone",
 "everybody may read everything". Pure. Does not decide what a message is about (rag/advice/conversation.py).
@@ -139,7 +139,7 @@ _NOW = re.compile(
 
 
 def with_plain_words(new: Signals, text: str) -> Signals:
-    """The reading with what plain words say: a model from scratch or to learn from, a rule of behaviour, permission, who may read."""
+    """The reading plus what fixed phrases say: a model from scratch or to learn from, a rule of behaviour, permission, who may read."""
     values: dict[str, Any] = {}
     quotes = dict(new.quotes)
     for name, (value, said) in _from_scratch(new, text).items():
@@ -160,7 +160,7 @@ def with_plain_words(new: Signals, text: str) -> Signals:
 
 
 def _from_scratch(new: Signals, text: str) -> dict[str, tuple[Any, str]]:
-    """Whoever asks to pre-train and names no task asks for a model of their own; without a failure that is the wish."""
+    """A person who asks to pre-train and names no task wants a model of their own; without a failure this is the gap."""
     words = _PRETRAINS.search(text)
     if words is None or new.task is not None or new.topic != "decision" or new.in_training:
         return {}
@@ -169,7 +169,7 @@ def _from_scratch(new: Signals, text: str) -> dict[str, tuple[Any, str]]:
 
 
 def _experience(new: Signals, text: str) -> dict[str, tuple[Any, str]]:
-    """What was tried and how it did, where the readers say nothing of it; a cheaper tier that suffices settles the cost."""
+    """What was tried and its result, where the readers found neither; a cheaper tier that suffices resolves the cost gap."""
     result: dict[str, tuple[Any, str]] = {}
     suffices = _SMALLER_SUFFICES.search(text)
     if suffices and not _DOES_NOT.search(suffices[0]) and not text.rstrip().endswith("?"):
@@ -194,7 +194,7 @@ def _experience(new: Signals, text: str) -> dict[str, tuple[Any, str]]:
 
 
 def permission(text: str) -> bool | None:
-    """Whether a message says that there is a legal basis, or that there is none; None where it says neither."""
+    """Whether a message states a legal basis (True) or its absence (False); None where it states neither."""
     if _REFUSES.search(text):
         return False
     grant = _GRANTS.search(text)
@@ -205,7 +205,7 @@ def permission(text: str) -> bool | None:
 
 
 def replaced_gaps(text: str) -> tuple[str, ...] | None:
-    """The gaps after "it's facts, not tone"; None where nothing is denied."""
+    """The gaps after "it's facts, not tone"; None where the message negates nothing."""
     no_gaps = {
         gap
         for gap, words in _GAP_WORDS.items()

@@ -1,6 +1,6 @@
-"""What kind of turn a message is: a correction, a question about the verdict, one about the bot, or something to read.
+"""Classifies a message as a correction, a question about the verdict, a question about the bot, or a message to read.
 
-The adviser and its evaluation both ask here, so that what is measured is what a person meets. Pure.
+The adviser and its evaluation share this code, so that the evaluation measures what a person gets. Pure.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from rag.advice.conversation import Thread, answers_pending, hear
+from rag.advice.conversation import Thread, answers_pending, update_thread
 from rag.advice.decision_table import Table
-from rag.advice.facts_first import ASKS_A_RULE
+from rag.advice.document_questions import ASKS_A_RULE
 from rag.advice.menus import Correction, typed_correction
 from rag.advice.moves import Move, Service
 from rag.advice.phrases import load_phrases_of
@@ -25,7 +25,7 @@ WHO_SEES = re.compile(
 
 
 class Moves(Protocol):
-    """What is used of rag/advice/moves.py."""
+    """The part of rag/advice/moves.py that is used here."""
 
     def __call__(self, text: str) -> Move | None: ...
 
@@ -40,7 +40,7 @@ def in_language_of(thread: Thread, text: str) -> Thread:
 def turn_of(thread: Thread, text: str, moves: Moves, table: Table) -> Correction | Move | Service | None:
     """A typed correction, a move (only once there is a verdict), a service, or None for a message to be read.
 
-    What a team may do with its tickets is a rule of the team's, not what the bot does with them.
+    A question about what a team may do with its tickets is about a rule of the team, not about the bot.
     """
     if thread.signals is not None and (correction := typed_correction(text)):
         return correction
@@ -52,8 +52,8 @@ def turn_of(thread: Thread, text: str, moves: Moves, table: Table) -> Correction
     return None if service == "privacy" and ASKS_A_RULE.search(WHO_SEES.sub("", text)) else service
 
 
-def after_hearing(thread: Thread, text: str, read: Callable[[str, bool], Signals], table: Table) -> Thread:
-    """The thread after a message that is to be read; `read(text, in_case)` reads it."""
-    return hear(
+def thread_after(thread: Thread, text: str, read: Callable[[str, bool], Signals], table: Table) -> Thread:
+    """The thread after a message to read; `read(text, in_case)` reads it."""
+    return update_thread(
         thread, text, lambda message: read(message, False), table, lambda message: read(message, True)
     )

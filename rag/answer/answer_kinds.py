@@ -1,7 +1,7 @@
-"""Whether a piece holds the kind of thing that a question asks for by name: a phone number, a mail address, a code, a price.
+"""Checks whether a piece contains the type of answer that a question names: a phone number, a mail address, a code, a price.
 
-Near misses name the thing whose number, price or author is asked for and do not give it. Covers what has a form of its own;
-amounts, dates and reasons are left to the fitted score (rag/answer/answerability.py).
+A near miss names the thing and gives no number, price or author for it. Covers answer types with a pattern of their own;
+the fitted score (rag/answer/answerability.py) judges amounts, dates and reasons.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ _OPENS_WITH_NAME = re.compile(
 _NAME = re.compile(r"\b[A-Z][\w'’-]+")
 
 
-def lacks_kind(question: str, piece: Piece) -> bool:
-    """Whether the question asks for something of a form of its own that the piece does not hold."""
+def lacks_answer_type(question: str, piece: Piece) -> bool:
+    """Whether the question asks for a type of answer that the piece does not contain."""
     text = piece.text
     if len(_QUESTION_WORD.findall(question)) > 1:  # a piece may answer one of two questions
         return False
@@ -119,7 +119,7 @@ def lacks_kind(question: str, piece: Piece) -> bool:
 
 
 def _counts_another(question: str, text: str) -> bool:
-    """Whether a sentence names what is to be counted and has no number beside it."""
+    """Whether a sentence names the things to count without a number beside them."""
     match = _HOW_MANY.search(question)
     if match is None:
         return False
@@ -135,7 +135,7 @@ def _counts_another(question: str, text: str) -> bool:
 
 
 def _counts_label(question: str, piece: Piece) -> bool:
-    """Whether the things that are to be counted are the row's own label, and its columns tell something else of them."""
+    """Whether the things to count are the row's own label, and its columns hold other facts about them."""
     match = _HOW_MANY_THERE.search(question)
     if match is None:
         return False

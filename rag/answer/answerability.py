@@ -1,9 +1,9 @@
-"""Whether a piece of a document answers a question, or is only about something near: a logistic over FEATURES.
+"""Scores whether a piece of a document answers a question or only resembles it, by a logistic regression over FEATURES.
 
-What a piece holds of the question's words counts at four distances: in the piece, in what it stands under (heading,
-caption, column names, the sentence before), in its passage or the document's title, nowhere. A code, year, version or
-name that the passage lacks counts against it, and so does another one of the same shape in its place. Beside words
-stands what the answerability model (`rag/answer/answer_model.py`) says of question and piece read together.
+The question's words count at four distances: in the piece, in its surroundings (heading, caption, column names, the
+sentence before), in its passage or the document's title, nowhere. A code, year, version or name of the question that
+the passage lacks lowers the score, and so does another one of the same shape in its place. Further features are the
+logits of the answerability model (`rag/answer/answer_model.py`), which reads question and piece together.
 `python benchmarks/fit_answerability.py` fits the weights (rag/data/answerability.json). Does not cover whether the
 piece is true.
 """
@@ -62,7 +62,7 @@ _DEFINES = re.compile(r"\b(?:is|are|means|refers|stands|was)\b|,|:")
 
 @dataclass(frozen=True)
 class Words:
-    """The stems of a piece by their distance from it; each holds those before it."""
+    """The stems of a piece by distance; each set includes the nearer ones."""
 
     piece: frozenset[str]
     columns: frozenset[str]
@@ -73,7 +73,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Shares:
-    """The question's words with their weights over the pieces at hand; shares are of the whole weight (0-1)."""
+    """The question's words with their weights over these pieces; shares are of the total weight (0-1)."""
 
     terms: QuestionTerms
     weights: dict[str, float]
@@ -101,7 +101,7 @@ def features(question: str, pieces: Sequence[Piece], cosines: np.ndarray, logits
         return np.zeros((0, len(FEATURES)))
     words = [words_of(piece) for piece in pieces]
     shares = _shares(read_question(question), words)
-    unheard = _unheard(shares, words)
+    in_no_passage = _share_in_no_passage(shares, words)
     ranks = {key: rank for rank, key in enumerate(dict.fromkeys(p.passage.chunk_id for p in pieces))}
     best, best_logit = float(cosines.max()), float(logits[:, 0].max())
     rows = []
@@ -113,7 +113,7 @@ def features(question: str, pieces: Sequence[Piece], cosines: np.ndarray, logits
             "passage_cosine": piece.passage.score,
             "passage_rank": 1 / (1 + rank),
             "from_first_passage": float(rank == 0),
-            "words_unheard": unheard,
+            "words_unheard": in_no_passage,
             "cosine_without_words": cosine * (1 - shares.of(own.near)),
             "words_partly": shares.of(own.near) * (1 - shares.of(own.near)),  # how a near miss looks
             **dict(zip(("model_answers", "model_subject", "model_attribute"), row_logits, strict=True)),
@@ -131,7 +131,7 @@ def features(question: str, pieces: Sequence[Piece], cosines: np.ndarray, logits
 
 
 def shares_of_words(question: str, pieces: Sequence[Piece]) -> np.ndarray:
-    """(pieces, 3): words_in_piece, words_near and passage_rank of `features`, at a tenth of its price."""
+    """(pieces, 3): words_in_piece, words_near and passage_rank of `features`, at a tenth of its cost."""
     words = [words_of(piece) for piece in pieces]
     shares = _shares(read_question(question), words)
     ranks = {key: rank for rank, key in enumerate(dict.fromkeys(p.passage.chunk_id for p in pieces))}
@@ -149,8 +149,8 @@ def _shares(terms: QuestionTerms, words: Sequence[Words]) -> Shares:
     return Shares(terms, weights, {term: rarity(word) for term, word in terms.words.items()})
 
 
-def _unheard(shares: Shares, words: Sequence[Words]) -> float:
-    """The share of the question's words that stand in none of the passages."""
+def _share_in_no_passage(shares: Shares, words: Sequence[Words]) -> float:
+    """The share of the question's words that none of the passages contains."""
     everything = frozenset[str]().union(*(own.passage for own in words))
     return 1 - shares.of(everything)
 
@@ -187,7 +187,7 @@ def _codes(terms: QuestionTerms, own: Words) -> dict[str, float]:
 
 
 def _kind(shares: Shares, piece: Piece, own: Words) -> dict[str, float]:
-    """Whether the piece holds the kind of thing that the question expects."""
+    """Whether the piece contains the type of answer that the question expects."""
     text, terms = piece.text, shares.terms
     number = any(has_digit(word) and word not in terms.words for word in own.piece) or any(
         word.lower() in NUMBER_WORDS for word in tokens(text)
@@ -212,7 +212,7 @@ def _kind(shares: Shares, piece: Piece, own: Words) -> dict[str, float]:
 
 
 def _defines(shares: Shares, piece: Piece) -> bool:
-    """Whether the piece opens with what is asked about and says what it is."""
+    """Whether the piece opens with the question's subject and defines it."""
     heaviest = max(shares.weights.values(), default=1.0)
     core = {term for term, weight in shares.weights.items() if weight >= 0.5 * heaviest}
     if piece.is_table_row:
@@ -222,7 +222,7 @@ def _defines(shares: Shares, piece: Piece) -> bool:
 
 
 def _row(shares: Shares, piece: Piece, own: Words) -> dict[str, float]:
-    """A table's row answers by its own label and by the names of its columns."""
+    """Matches a table row by its label and by the names of its columns."""
     if not piece.is_table_row:
         return {}
     heaviest = max((shares.weights[term] for term in shares.lacking(own.near | own.title)), default=0.0)
@@ -259,7 +259,7 @@ def load_weights(path: Path = WEIGHTS) -> Weights:
 
 
 def log_odds(table: np.ndarray) -> np.ndarray:
-    """How likely each piece answers, 0 being even; `table` as from `features`."""
+    """The log-odds that each piece answers (0: even odds); `table` as from `features`."""
     weights = load_weights()
     return np.asarray(table @ np.asarray(weights.values) + weights.bias)
 

@@ -1,4 +1,4 @@
-"""Pieces as claims with numbered sources; corrections follow what they correct; what no source holds is left out."""
+"""Cites pieces as claims with numbered sources; a correction follows its claim; a claim without a source is left out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Answer:
 
 
 def with_corrections(pieces: Sequence[Piece], embed: Embedder) -> list[Piece]:
-    """The pieces, each followed by the dated corrections of it that stand in the same passage."""
+    """The pieces, each followed by its dated corrections from the same passage."""
     sequence: list[Piece] = []
     room = MAX_CORRECTIONS + sum(piece.is_correction for piece in pieces)
     for piece in sorted(pieces, key=lambda piece: _follows(piece, pieces, embed)):
@@ -46,7 +46,7 @@ def with_corrections(pieces: Sequence[Piece], embed: Embedder) -> list[Piece]:
 
 
 def _follows(piece: Piece, pieces: Sequence[Piece], embed: Embedder) -> bool:
-    """Whether the piece corrects another of them, and so comes after it."""
+    """Whether the piece corrects another of these pieces and so follows it."""
     return piece.is_correction and any(
         other.passage == piece.passage and not other.is_correction and corrects(piece.text, other.text, embed)
         for other in pieces
@@ -68,7 +68,7 @@ def _numbers(text: str) -> set[str]:
 
 
 def cite(pieces: Sequence[Piece]) -> Answer:
-    """The pieces as claims, each with its numbered source; what its source does not hold is left out."""
+    """The pieces as claims, each with its numbered source; a claim that its source does not contain is left out."""
     claims: list[Claim] = []
     citations: list[Citation] = []
     for piece in pieces:
@@ -83,12 +83,12 @@ def cite(pieces: Sequence[Piece]) -> Answer:
 
 
 def citation(number: int, source: Passage, quote: str) -> Citation:
-    """A numbered source as the reply carries it."""
+    """A numbered source of the reply."""
     return Citation(number, source.chunk_id, source.title, source.heading, quote, source.text, source.url)
 
 
 def refusal(passages: Sequence[Passage], document_count: int) -> Answer:
-    """No claim at all: how much was searched, what is near, and what the asker can do."""
+    """An answer without claims: how much was searched, the nearest passages, and what the asker can do."""
     what = f"{document_count} documents" if document_count != 1 else "1 document"
     near = list(dict.fromkeys(passage.heading.rsplit(" > ", 1)[-1] for passage in passages))[:3]
     hint = f" The nearest sections are: {'; '.join(near)}." if near else ""

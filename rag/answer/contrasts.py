@@ -1,6 +1,6 @@
-"""Where a piece speaks of the other one: another weekday, gate, row or number than the question, or the opposite of it.
+"""Detects that a piece is about another value than the question: another weekday, gate, row or number, or the opposite.
 
-A near miss shares all words of the question but one, and that one often stands in the piece in another value. Covers words
+A near miss shares all words of the question but one, and often holds another value in its place. Covers words
 that exclude each other (ALTERNATIVES), the row's label beside the column's own name ("the freezer East"), and a count
 beside a column's name ("with 20 seats"). Does not cover other names in prose: companies are named in many questions
 whose answer does not name them.
@@ -64,9 +64,9 @@ def _rivals() -> dict[str, frozenset[str]]:
     return {word: frozenset(others) for word, others in table.items()}
 
 
-def strangeness(question: str, piece: Piece) -> float:
-    """How much a piece is about another value than the one that the question names: 0 not at all, 1 by an opposite
-    word, 2 by a row that is another's."""
+def mismatch(question: str, piece: Piece) -> float:
+    """How much a piece is about another value than the question's: 0 not at all, 1 by an opposite
+    word, 2 as the row of another thing."""
     if piece.header and (_is_other_row(question, piece) or _is_opposite(question, piece, only_label=True)):
         return 2.0
     lesser = set(_LESSER.findall(question.lower())) - set(

@@ -1,4 +1,4 @@
-"""What an answer rests on: the passages for the question and for each line of the table that decided.
+"""Collects the evidence of an answer: the passages for the question and for each table line that decided.
 
 The phrases of rag/evidence.yaml say what to look for; they are never quoted. Every search is within the scopes
 of the asker.
@@ -52,7 +52,7 @@ def load_phrases(path: Path = PHRASES) -> Phrases:
 
 
 def queries_for(advice: Advice, phrases: Phrases) -> tuple[str, ...]:
-    """What to look for behind a verdict, weightiest first; nothing for a question without a verdict."""
+    """The search phrases for a verdict, the heaviest lines first; none for a question without a verdict."""
     if advice.verdict in (Verdict.GUIDE_ANSWER, Verdict.OFF_TOPIC):
         return ()
     verdict = str(advice.lean if advice.verdict is Verdict.NEED_MORE_INFO else advice.verdict)
@@ -90,7 +90,7 @@ def parts_of(
 ) -> list[Passage]:
     """One passage per part of the section that a question for a list is about, in the document's order.
 
-    Nothing for another kind of question, or where no section names what is asked for ("steps", ...).
+    Empty for another kind of question, or where no section names the listed things ("steps", ...).
     """
     match = _LIST.search(question)
     if not match:
@@ -126,7 +126,9 @@ def _inside(index: Index, doc: str, path: str, scopes: frozenset[str]) -> list[P
     return sorted(passages.values(), key=lambda passage: int(passage.chunk_id))[:MAX_PARTS]
 
 
-def gather(index: Index, question: str, queries: tuple[str, ...], scopes: frozenset[str]) -> list[Passage]:
+def collect_passages(
+    index: Index, question: str, queries: tuple[str, ...], scopes: frozenset[str]
+) -> list[Passage]:
     """The passages for the question, then those for each phrase, each once, best first."""
     passages: dict[str, Passage] = {}
     for query, k in ((question, PER_QUESTION), *((phrase, PER_PHRASE) for phrase in queries)):

@@ -1,8 +1,8 @@
-"""The cited answer without a language model: pieces of the retrieved passages, picks and held to their source.
+"""Writes the cited answer without a language model: selects pieces of the retrieved passages and checks them against their source.
 
 Behind a verdict, the best piece for each line of the table that decided, then the question's own best; for a
 factual question its best pieces, or one piece per part where it asks for a list. Covers that every claim
-stands verbatim in its passage. Does not cover whether the passage is true.
+is verbatim in its passage. Does not cover whether the passage is true.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rag.search.retrieval import STOP_WORDS, Passage
 __all__ = [
     "Answer",
     "Piece",
-    "Pool",
+    "ScoredPieces",
     "citation",
     "cite",
     "compose",
@@ -32,15 +32,15 @@ __all__ = [
     "with_corrections",
 ]
 MAX_CLAIMS = 4
-MIN_SCORE_TO_BACK = 0.55  # a piece this near to a phrase backs it (docs/decisions.d/llm-path.md)
+MIN_SCORE_TO_BACK = 0.55  # a piece this near to a phrase supports it (docs/decisions.d/llm-path.md)
 MIN_SCORE_BESIDE_VERDICT = 0.59  # the least for the question's own piece to stand beside a verdict
 MIN_SCORE_ON_POINT = 0.70  # ... with half of its nearness to the verdict's phrases added
 MIN_SCORE_TO_ANSWER_A_LIST = 0.87  # a piece this good answers a question for a list by itself
 WEIGHT_OF_SHARED_WORDS = 0.35  # beside the cosine
-MAX_COSINE_BETWEEN_CLAIMS = 0.82  # two pieces nearer than this say the same
+MAX_COSINE_BETWEEN_CLAIMS = 0.82  # two pieces nearer than this count as duplicates
 
 
-class Pool:
+class ScoredPieces:
     """The pieces of some passages with their vectors; scores are cosine (0-1) plus shared words."""
 
     def __init__(self, passages: Sequence[Passage], embed: Embedder, skip: Callable[[str], bool]) -> None:
@@ -48,7 +48,7 @@ class Pool:
         self._embed = embed
         self.rows = embed([piece.text for piece in self.pieces])
         self._leaves = embed([piece.leaf for piece in self.pieces])
-        self._words = [telling_stems(f"{piece.leaf} {piece.text}") for piece in self.pieces]
+        self._words = [content_stems(f"{piece.leaf} {piece.text}") for piece in self.pieces]
         self._count = Counter(word for words in self._words for word in words)
 
     def nearness(self, text: str) -> np.ndarray:
@@ -62,13 +62,13 @@ class Pool:
 
     def shared(self, text: str) -> np.ndarray:
         """The share of the text's words that each piece holds, rare words counting more."""
-        terms = telling_stems(text)
+        terms = content_stems(text)
         weight = {word: log(1 + len(self.pieces) / (1 + self._count[word])) for word in terms}
         whole = sum(weight.values()) or 1.0
         return np.asarray([sum(weight[w] for w in terms & words) / whole for words in self._words])
 
 
-def telling_stems(text: str) -> frozenset[str]:
+def content_stems(text: str) -> frozenset[str]:
     """The stems of the words that are no stop words."""
     return stems(text) - {stem for word in STOP_WORDS for stem in stems(word)}
 
@@ -94,39 +94,39 @@ def compose(
         return refusal(passages, document_count)
     if not queries and not parts:
         return answer_fact(question, passages, embed, document_count, min_log_odds, skip).answer
-    pool = Pool(passages, embed, skip)
-    if not pool.pieces:
+    pieces = ScoredPieces(passages, embed, skip)
+    if not pieces.pieces:
         return refusal(passages, document_count)
     if parts:
-        if float(pool.scores(question).max()) >= MIN_SCORE_TO_ANSWER_A_LIST:
+        if float(pieces.scores(question).max()) >= MIN_SCORE_TO_ANSWER_A_LIST:
             return answer_fact(question, passages, embed, document_count, min_log_odds, skip).answer
         rows = [Piece(p, u, _label(p, u)) for p in parts for u in _first(p, skip)]
         return cite(with_corrections(rows, embed))
-    best = _behind_verdict(question, queries, pool)
+    best = _behind_verdict(question, queries, pieces)
     if not best:
         return refusal(passages, document_count)
-    return cite(with_corrections([pool.pieces[i] for i in best], embed))
+    return cite(with_corrections([pieces.pieces[i] for i in best], embed))
 
 
-def _behind_verdict(question: str, queries: Sequence[str], pool: Pool) -> list[int]:
-    """The best piece for each phrase, then the question's own where it is on the verdict's point."""
+def _behind_verdict(question: str, queries: Sequence[str], pieces: ScoredPieces) -> list[int]:
+    """The best piece for each phrase, then the question's own if it is about the verdict's subject."""
     picks: list[int] = []
-    near = np.zeros(len(pool.pieces))
+    near = np.zeros(len(pieces.pieces))
     for phrase in queries:
-        scores = pool.nearness(phrase)
+        scores = pieces.nearness(phrase)
         near = np.maximum(near, scores)
         best = int(scores.argmax())
         if scores[best] >= MIN_SCORE_TO_BACK:
-            _take(best, picks, pool)
-    scores = pool.scores(question)
+            _take(best, picks, pieces)
+    scores = pieces.scores(question)
     best = int(scores.argmax())
     if scores[best] >= MIN_SCORE_BESIDE_VERDICT and scores[best] + 0.5 * near[best] >= MIN_SCORE_ON_POINT:
-        _take(best, picks, pool)
+        _take(best, picks, pieces)
     return picks[:MAX_CLAIMS]
 
 
-def _take(i: int, picks: list[int], pool: Pool) -> None:
-    if all(float(pool.rows[i] @ pool.rows[j]) < MAX_COSINE_BETWEEN_CLAIMS for j in picks):
+def _take(i: int, picks: list[int], pieces: ScoredPieces) -> None:
+    if all(float(pieces.rows[i] @ pieces.rows[j]) < MAX_COSINE_BETWEEN_CLAIMS for j in picks):
         picks.append(i)
 
 

@@ -1,7 +1,7 @@
 """The answer to a question of fact: the passages' pieces, the most likely first, or a refusal where none answers.
 
-`answer_from_documents` is the whole way for a question that the team's own documents may answer: search within the
-asker's scopes, answer with a measured confidence, or refuse. It gives no verdict.
+`answer_from_documents` does all steps for a question that the team's own documents may answer: it searches within the
+asker's scopes, then answers with a measured confidence or refuses. It gives no verdict.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from rag.answer.answerability import (
     shares_of_words,
 )
 from rag.answer.citations import Answer, cite, refusal, with_corrections
-from rag.answer.doubts import doubts
 from rag.answer.pieces import Piece, piece_in_context, split_pieces
 from rag.answer.precedence import with_precedence
 from rag.answer.question_terms import QuestionTerms, read_question, stems
+from rag.answer.score_penalties import penalties
 from rag.search.embedding import Embedder
 from rag.search.retrieval import Passage, retrieve
 from rag.search.tables import cells_of
@@ -37,7 +37,7 @@ MAX_CLAIMS = 3
 MAX_PIECES_EMBEDDED = 10  # a piece costs 4.5 CPU-ms; the rest share too few words to be the best
 MAX_PIECES_READ = 6  # by the answerability model, at 7 CPU-ms each
 MAX_ODDS_BELOW_BEST = 0.7  # log-odds: further below the best, a piece does not stand beside it
-MAX_COSINE_BETWEEN_CLAIMS = 0.82  # two pieces nearer than this say the same
+MAX_COSINE_BETWEEN_CLAIMS = 0.82  # two pieces nearer than this count as duplicates
 WEIGHT_OF_COSINE = 4.0  # beside the shares of words, in choosing what the model reads
 WEIGHTS_OF_WORDS = (1.0, 1.0, 2.0)  # in the piece, near it, and the rank of its passage
 MIN_SHARE_OF_WORDS = 0.1  # less of the question's words in the answer: it is near in meaning alone
@@ -76,9 +76,9 @@ def answer_from_documents(
     with_guide: bool = False,
     skip: Callable[[str], bool] = lambda text: False,
 ) -> FactualAnswer:
-    """What the documents that readers of `scopes` may see say to a question; the team's own alone unless `with_guide`.
+    """The answer from the documents that readers of `scopes` may see; the team's own alone unless `with_guide`.
 
-    The bar is that of a question which nobody said was one for the documents, such as small talk.
+    The threshold is the one for questions that may not be about the documents, such as small talk.
     """
     sources = index.documents(scopes)
     readable_ids = {document.id for document in sources if with_guide or document.root != GUIDE}
@@ -102,7 +102,7 @@ def answer_fact(
     terms = read_question(question)
     if not ranking.pieces or not terms.words:  # "cannot say" asks for nothing
         return FactualAnswer(refusal(passages, document_count), 0.0)
-    every = with_precedence(question, ranking.pieces, ranking.odds - doubts(question, ranking.pieces))
+    every = with_precedence(question, ranking.pieces, ranking.odds - penalties(question, ranking.pieces))
     best = int(every.argmax())
     odds = float(every[best])
     if odds < (load_weights().min_log_odds if min_log_odds is None else min_log_odds):
@@ -137,7 +137,7 @@ def rank_pieces(
 def _best(
     question: str, pieces: list[Piece], cosines: np.ndarray, most: int
 ) -> tuple[list[Piece], list[int]]:
-    """At most `most` pieces with their places, in order: those of the first passages that share most, and are nearest."""
+    """At most `most` pieces with their indices, in order: the best by shared words and nearness."""
     if len(pieces) <= most:
         return pieces, list(range(len(pieces)))
     score = shares_of_words(question, pieces) @ WEIGHTS_OF_WORDS + WEIGHT_OF_COSINE * cosines
@@ -146,7 +146,7 @@ def _best(
 
 
 def in_context(piece: Piece) -> str:
-    """A piece with title, heading and what stands before it, as the answerability model reads it."""
+    """A piece with its title, heading and preceding text, as the answerability model reads it."""
     return piece_in_context(piece.passage.title, piece.leaf, piece.text, piece.before, piece.header)
 
 
@@ -159,7 +159,7 @@ def readable(piece: Piece) -> str:
 
 
 def _beside(ranking: Ranking, odds: np.ndarray, best: int) -> list[int]:
-    """The best piece and those that are nearly as likely, each saying something of its own."""
+    """The best piece and those nearly as likely, without duplicates."""
     picks = [best]
     for i in map(int, np.argsort(-odds, kind="stable")):
         near = odds[i] >= odds[best] - MAX_ODDS_BELOW_BEST
@@ -171,7 +171,7 @@ def _beside(ranking: Ranking, odds: np.ndarray, best: int) -> list[int]:
 
 
 def _as_claim(piece: Piece, terms: QuestionTerms) -> Piece:
-    """A row as a sentence: what the table is about, the row's label, and the cells that are asked for."""
+    """A row as a sentence: the table's subject, the row's label, and the requested cells."""
     if not piece.header:
         return piece
     label, *cells = cells_of(piece.text)

@@ -1,7 +1,7 @@
-"""Lets a language model phrase the answer from retrieved passages, and keeps only what its sources hold.
+"""Lets a language model phrase the answer from retrieved passages, and keeps only sentences that their sources support.
 
 Every sentence names a passage and quotes it; `rag/grounding.py` checks both, as it does for extracted answers, and
-the sentence must lie near its quote in meaning. What fails gets one repair, then it goes.
+the sentence must be near its quote in meaning. A failed sentence gets one repair, then it is dropped.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Draft(Shape):
     @field_validator("sentences", mode="before")
     @classmethod
     def _entry_by_entry(cls, sentences: Any) -> Any:
-        """The sentences that can be read; each that cannot is dropped by itself."""
+        """The valid sentences; each invalid one is dropped alone."""
         return list(_readable(sentences if isinstance(sentences, list) else [sentences]))
 
 
@@ -87,14 +87,14 @@ class Assignment:
 
     @property
     def passages_to_cite(self) -> tuple[Passage, ...]:
-        """The passages that the model gets."""
+        """The passages for the model."""
         return self.passages[:MAX_PASSAGES]
 
 
 def phrase(assignment: Assignment, budget: CallBudget, embed: Embedder) -> Answer | None:
     """The phrased answer; empty when the model finds none in the passages, None when none of its sentences held.
 
-    Raises LanguageModelError when the model cannot be had.
+    Raises LanguageModelError when the model is not available.
     """
     messages = phrasing_request(assignment)
     draft = budget.ask(Draft, messages, MAX_DRAFT_TOKENS)
@@ -103,7 +103,7 @@ def phrase(assignment: Assignment, budget: CallBudget, embed: Embedder) -> Answe
     pieces, faults = check_draft(draft, assignment, embed)
     if faults and budget.left_s >= MIN_REPAIR_S:
         repair = [*messages, ("ai", draft.model_dump_json()), ("human", _repair_order(faults))]
-        with suppress(LanguageModelError):  # what held at the first try stands; the budget keeps the failure
+        with suppress(LanguageModelError):  # sentences of the first try stay; the budget stores the failure
             pieces += check_draft(budget.ask(Draft, repair, MAX_DRAFT_TOKENS), assignment, embed)[0]
     answer = cite(with_corrections(pieces[: assignment.max_sentences], embed))
     return answer if answer.claims else None
@@ -118,7 +118,7 @@ def _repair_order(faults: Sequence[str]) -> str:
 
 
 def check_draft(draft: Draft, assignment: Assignment, embed: Embedder) -> tuple[list[Piece], list[str]]:
-    """The sentences that their sources hold, and for each other one what is wrong with it."""
+    """The sentences that their sources support, and the fault of each other one."""
     sources, skip = {passage.chunk_id: passage for passage in assignment.passages_to_cite}, assignment.skip
     pieces: list[Piece] = []
     faults: list[str] = []
@@ -139,7 +139,7 @@ def check_draft(draft: Draft, assignment: Assignment, embed: Embedder) -> tuple[
 
 
 def apart(text: str, quote: str, embed: Embedder) -> str | None:
-    """What is wrong when a sentence and its quote speak of different things."""
+    """The fault when a sentence and its quote are about different things."""
     rows = embed([text, quote])
     return None if float(rows[0] @ rows[1]) >= MIN_COSINE_TO_QUOTE else "the quote is about something else"
 

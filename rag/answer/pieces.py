@@ -1,4 +1,4 @@
-"""The pieces that an answer is made of: sentences, chat lines and table rows of a passage, with what they stand under."""
+"""The pieces of an answer: sentences, chat lines and table rows of a passage, with their headings and context."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from rag.search.chunking import sentences
 from rag.search.retrieval import Passage
 from rag.search.tables import cells_of, is_row, is_rule
-from rag.signals.document_orders import is_order
+from rag.signals.document_injection import is_injection
 
 MIN_WORDS, MIN_WORDS_ALONE, MAX_WORDS = 3, 5, 70
 MAX_WORDS_BEFORE = 16  # of the sentence before a piece, for the answerability model
-SHORT_WORDS = 8  # an opener like "Retrieval and tuning add up." takes the next sentence with it
+SHORT_WORDS = 8  # an opener like "Retrieval and tuning add up." stays with the next sentence
 CORRECTION = "Correction ("
 _LEANS = re.compile(
     r"(?:it|they|this|these|those|that|such|both|he|she|its|their|use it|consider it|result:|for example|then"
@@ -32,8 +32,8 @@ _QUESTION = re.compile(r"[?？][\"')\]*_]*$")
 
 @dataclass(frozen=True)
 class Piece:
-    """One run of a passage's text. `before` is what it stands under besides the heading: the sentence before it, or
-    a row's header line. `label` goes before it in a list; `said` is the claim that it proves, if other."""
+    """One run of a passage's text. `before` is its context besides the heading: the sentence before it, or a row's
+    header line. `label` precedes it in a list; `said` is the claim that it proves, if different."""
 
     passage: Passage
     text: str
@@ -101,13 +101,13 @@ def _flush(passage: Passage, run: list[str], pieces: dict[str, Piece], before: s
 
 
 def units(text: str) -> list[str]:
-    """The sentences and list items of prose; one that leans on the sentence before it goes with it."""
+    """The sentences and list items of prose; a sentence that needs the one before it is joined to it."""
     return [run for run in _runs(text, keep_leaning=True) if _has_words(run, MIN_WORDS)]
 
 
 def sentences_alone(text: str) -> list[str]:
-    """The sentences that can stand for themselves behind a verdict: longer, no half of a labelled pair, none that
-    leans on a sentence which is not there."""
+    """The sentences that are complete on their own: long enough, no half of a labelled pair, none that needs a
+    missing sentence."""
     runs = [run for run in _runs(text, keep_leaning=False) if _has_words(run, MIN_WORDS_ALONE)]
     return [run for run in runs if not _is_half_label(run)]
 
@@ -119,7 +119,7 @@ def _runs(text: str, keep_leaning: bool) -> list[str]:
         for sentence in sentences(line.strip().lstrip("-*•").strip()):
             leans = bool(_LEANS.match(sentence))
             if open_run and (leans or len(runs[-1].split()) < SHORT_WORDS):
-                if is_order(sentence):  # must not take the fact before it along
+                if is_injection(sentence):  # must not be joined to the fact before it
                     runs.append(sentence)
                     open_run = False
                     continue
@@ -139,7 +139,7 @@ def _is_half_label(text: str) -> bool:
 
 
 def piece_in_context(title: str, leaf: str, text: str, before: str, header: Sequence[str]) -> str:
-    """A piece with what it stands under, as the answerability model reads it; a row's cells carry their columns."""
+    """A piece with its context, as the answerability model reads it; a row's cells carry their column names."""
     above = title if leaf.lower() in title.lower() else f"{title} > {leaf}"
     if header:
         cells = zip(header, cells_of(text), strict=False)

@@ -1,7 +1,7 @@
-"""Which piece speaks first where the form of a question says so: a definition, an entry of a list of questions, a rule.
+"""Ranks pieces by the form of the question: a definition, an entry of a question list, a rule.
 
-The fitted score weighs words and meaning, and a sentence beside the one that answers shares most of both. The entry whose
-heading is the very question is its answer, however the score sees it; for a question of a rule it decides whether one may.
+The fitted score weighs words and meaning, and a neighbour of the right sentence shares most of both. An entry whose
+heading is this very question is its answer, whatever its score; a question about a rule needs a piece that allows or forbids.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ from rag.answer.question_terms import read_question, stem, tokens
 from rag.search.retrieval import Passage
 
 OPENING_WORDS = 6
-ENTRY = (
-    1.5  # log-odds, at the least, of the entry of this very question: its author wrote it to be the answer
-)
-NO_RULE = 4.0  # log-odds taken from a piece that allows and forbids nothing, where a rule is asked for
+ENTRY = 1.5  # the least log-odds of the entry with this very question as its heading
+NO_RULE = 4.0  # log-odds subtracted from a piece that neither allows nor forbids, for a question about a rule
 _ASKS_FOR_A_WORD = re.compile(r"^\W*(?:what(?:['’]?s| is| are| does)|define|explain)\b", re.IGNORECASE)
 _ASKS_FOR_A_RULE = re.compile(
     r"\bmay (?:we|i|one|you|they|he|she|it|(?:the|our|an?|my) \w+|agents?|employees?|staff)\b"
@@ -35,14 +33,14 @@ _RULE = re.compile(
 
 
 def asks_for_a_rule(question: str) -> bool:
-    """Whether a question is whether somebody may do something; how much, when or who is another."""
+    """Whether a question asks if somebody may do something; "how much", "when" and "who" do not count."""
     return bool(_ASKS_FOR_A_RULE.search(question)) and not _ASKS_FOR_MORE.search(question)
 
 
 def with_precedence(question: str, pieces: Sequence[Piece], odds: np.ndarray) -> np.ndarray:
     """The pieces' log-odds with the entry of this very question as likely as the best, and ENTRY at the least.
 
-    Where a rule is asked for, a piece that gives none falls by NO_RULE.
+    For a question about a rule, a piece without a rule loses NO_RULE.
     """
     values = np.array(odds, dtype=float)
     if asks_for_a_rule(question):
@@ -57,12 +55,12 @@ def with_precedence(question: str, pieces: Sequence[Piece], odds: np.ndarray) ->
 
 
 def has_entry(question: str, passage: Passage) -> bool:
-    """Whether a passage is the entry that this very question heads."""
+    """Whether the passage's heading is this very question."""
     return any(opens_entry(question, piece) for piece in split_pieces(passage))
 
 
 def opens_entry(question: str, piece: Piece) -> bool:
-    """Whether a piece opens the passage whose heading is the question, or the word that the question asks to explain."""
+    """Whether a piece opens a passage whose heading is the question, or the term that the question asks about."""
     words = read_question(question).words.keys()
     if piece.before or piece.is_table_row or not words or read_question(piece.leaf).words.keys() != words:
         return False

@@ -1,4 +1,4 @@
-"""What a question asks for: its telling words, its codes, years and versions, and the kind of answer that it expects."""
+"""Parses a question: its content words, its codes, years and versions, and the type of answer that it expects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NUMBER_WORDS = frozenset(
 )  # fmt: skip
 FIRST_WORD_ID, VOCABULARY = 1996, 28_000  # MiniLM's word pieces stand by how common they are in English
 STEM_LETTERS = 6
-MAX_LEVEL_DIGITS = 3  # more is no level, quarter or priority
+MAX_LEVEL_DIGITS = 3  # a higher number is no level, quarter or priority
 _TOKEN = re.compile(r"[^\W_]+(?:[.\-/:_'’,@][^\W_]+)*", re.UNICODE)
 _EDGES = "'’.,-/:_"
 _MONEY = re.compile(
@@ -44,7 +44,7 @@ _EXPECTED = (
 
 @dataclass(frozen=True)
 class QuestionTerms:
-    """`words`: each telling word by its stem; `codes`: the stems with a digit; `expects`: the kind of answer."""
+    """`words`: each content word by its stem; `codes`: the stems with a digit; `expects`: the kind of answer."""
 
     words: dict[str, str]
     codes: frozenset[str]

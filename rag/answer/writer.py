@@ -1,4 +1,4 @@
-"""Writes the cited answer to a question: passages gathered, sentences taken or phrased, each held to its source."""
+"""Writes the cited answer to a question: collects passages, selects or phrases sentences, checks each against its source."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rag.advice.decide import Advice, verdict_phrase
-from rag.advice.facts_first import Bar
+from rag.advice.document_questions import RequiredMatch
 from rag.answer.answerability import load_weights
-from rag.answer.evidence import gather, load_phrases, parts_of, queries_for
+from rag.answer.evidence import collect_passages, load_phrases, parts_of, queries_for
 from rag.answer.extractive import Answer, compose, refusal
 from rag.answer.generative import MAX_SENTENCES, Assignment, phrase
 from rag.answer.precedence import has_entry
 from rag.llm import CallBudget, LanguageModelError
 from rag.reply import Verdict
-from rag.search.embedding import Remembered
+from rag.search.embedding import CachedEmbedder
 from rag.search.retrieval import retrieve
-from rag.signals.document_orders import is_order
+from rag.signals.document_injection import is_injection
 from rag.signals.rules import EmbeddedReader
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 class Writer:
-    """`writer(question, advice, scopes, budget)` gives the cited sentences; `reader` knows orders when it sees them."""
+    """`writer(question, advice, scopes, budget)` gives the cited sentences; `reader` recognises prompt injections."""
 
     def __init__(self, index: Index, embed: Embedder, reader: EmbeddedReader) -> None:
-        self._index, self._rows, self._reader = index, Remembered(embed), reader
+        self._index, self._rows, self._reader = index, CachedEmbedder(embed), reader
         self._phrases = load_phrases()
 
     def __call__(
@@ -40,10 +40,10 @@ class Writer:
         budget: CallBudget | None = None,
         step: Callable[[str], None] = lambda name: None,
     ) -> Answer:
-        """The answer, from what readers of `scopes` may see; a failure of the model stays in `budget.failure`."""
+        """The answer from passages that readers of `scopes` may see; a failure of the model is stored in `budget.failure`."""
         step("searching")
         queries = queries_for(advice, self._phrases)
-        passages = gather(self._index, question, queries, scopes)
+        passages = collect_passages(self._index, question, queries, scopes)
         factual = advice.verdict is Verdict.GUIDE_ANSWER
         parts = parts_of(self._index, question, passages, scopes) if factual else []
         step("checking")
@@ -51,10 +51,10 @@ class Writer:
         if budget is not None:
             sources = list({p.chunk_id: p for p in (*parts, *passages)}.values())
             with suppress(LanguageModelError):
-                clean_question = self._reader.without_orders(question)
+                clean_question = self._reader.without_injections(question)
                 most = max(MAX_SENTENCES, len(parts))
                 decision = describe_decision(advice)
-                assignment = Assignment(clean_question, decision, tuple(sources), is_order, most)
+                assignment = Assignment(clean_question, decision, tuple(sources), is_injection, most)
                 answer = phrase(assignment, budget, self._rows)
                 if answer is not None and (answer.claims or factual):
                     return answer if answer.claims else refusal(passages, document_count)
@@ -65,11 +65,13 @@ class Writer:
             queries=queries,
             parts=parts,
             document_count=document_count,
-            skip=is_order,
+            skip=is_injection,
         )
 
-    def surely(self, question: str, scopes: frozenset[str], own: bool, bar: Bar) -> Answer:
-        """The answer to a question that may be none of facts: given only where a passage surely holds it.
+    def answer_if_certain(
+        self, question: str, scopes: frozenset[str], own: bool, bar: RequiredMatch
+    ) -> Answer:
+        """The answer to a message that may not be a question of fact: given only where a passage contains it with certainty.
 
         `own`: from the team's own documents alone.
         """
@@ -78,20 +80,20 @@ class Writer:
         if own:
             mine = {document.id for document in documents if document.root != "guide"}
             passages = [passage for passage in passages if passage.doc_id in mine] if mine else []
-        if bar is Bar.ENTRY:
+        if bar is RequiredMatch.ENTRY:
             passages = [passage for passage in passages if has_entry(question, passage)]
         return compose(
             question,
             passages,
             self._rows,
             document_count=len(documents),
-            min_log_odds=None if bar is Bar.USUAL else load_weights().min_log_odds_unasked,
-            skip=is_order,
+            min_log_odds=None if bar is RequiredMatch.USUAL else load_weights().min_log_odds_unasked,
+            skip=is_injection,
         )
 
 
 def describe_decision(advice: Advice) -> str:
-    """What the table decided and by which lines, for the model that phrases it; empty for a factual question."""
+    """The table's decision and the lines behind it, for the model that phrases it; empty for a factual question."""
     if advice.verdict is Verdict.GUIDE_ANSWER:
         return ""
     verdict = str(advice.lean if advice.verdict is Verdict.NEED_MORE_INFO else advice.verdict)

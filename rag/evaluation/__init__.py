@@ -1,1 +1,1 @@
-"""How often the adviser is right, and how well passages are found."""
+"""Evaluations of the adviser's verdicts and of the search."""

@@ -21,7 +21,7 @@ from rag.advice.decide import advise
 from rag.advice.decision_table import Table, load_table
 from rag.advice.menus import Correction
 from rag.advice.moves import Move, Service
-from rag.advice.turns import Moves, after_hearing, in_language_of, turn_of
+from rag.advice.turns import Moves, in_language_of, thread_after, turn_of
 from rag.errors import RagError
 from rag.signals.reading import same_value
 from rag.signals.schema import SIGNAL_NAMES, Signals
@@ -151,7 +151,7 @@ def _gold(raw: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def evaluate(rows: Iterable[Row], reader: Reader, moves: Moves = NoMoves(), taps: bool = False) -> Evaluation:
-    """Every scored turn, what came before it after_hearing first; `taps` also tries the corrections of wrong ones.
+    """Every scored turn, after the messages before it; `taps` also tries the corrections of wrong ones.
 
     `moves` tells which messages only ask about the verdict so far (rag/advice/conversation.py). A correction is not
     kept: the next turn of a conversation is judged on what was read.
@@ -174,7 +174,7 @@ def _outcomes(row: Row, reader: Reader, moves: Moves, table: Table, taps: bool) 
         if isinstance(kind, Correction):
             decision = decide_turn(correct(thread, [kind]), table)
         elif move is None:
-            decision = decide_turn(after_hearing(thread, turn.text, as_reader(reader), table), table)
+            decision = decide_turn(thread_after(thread, turn.text, as_reader(reader), table), table)
         read = (decision.thread.signals or Signals.model_validate({})).known_values()
         scored_turns = [other for other in row.turns if other.accept or other.answer_kind]
         name = row.id if len(scored_turns) == 1 else f"{row.id}.{number}"

@@ -23,7 +23,7 @@ from rag.advice.facts import facts_of
 from rag.evaluation.gold import gold_signals
 from rag.evaluation.messages import FOLDS, KINDS, LabelledMessage, fold_of, read_messages
 from rag.evaluation.train_signal_classifier import fit, rows_of
-from rag.search.embedding import Embedder, Remembered, load_embedder
+from rag.search.embedding import CachedEmbedder, Embedder, load_embedder
 from rag.signals.confidence import TRUST_FILE, Outcome, calibration_json
 from rag.signals.language import language_of
 from rag.signals.lexicon import load_lexicon
@@ -55,7 +55,7 @@ class Read:
 def first_readers(embed: Embedder) -> Callable[[int], EmbeddedReader]:
     """The first reader trained without the authors of a fold, by fold."""
     messages = read_messages()
-    cached_embed = Remembered(embed, most=len(messages) + 1)
+    cached_embed = CachedEmbedder(embed, most=len(messages) + 1)
     rows = rows_of(messages, cached_embed, load_lexicon())
 
     def reader_of(fold: int) -> EmbeddedReader:
@@ -164,7 +164,7 @@ def report(reads: Sequence[Read], trust: Trust) -> dict[str, Any]:
             for reader, row in values.items()
         }
     result["outcomes"] = [
-        Outcome(bool(one.agree), sum(d.decisive for d in one.doubts), one.share or 0.0, v == w)
+        Outcome(bool(one.agree), sum(d.decisive for d in one.conflicts), one.share or 0.0, v == w)
         for one, v, w in zip(merged_readings, verdicts_by_reader["merged"], gold_verdicts, strict=True)
     ]
     return result

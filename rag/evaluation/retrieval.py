@@ -22,22 +22,22 @@ from rag.answer.extractive import compose
 from rag.errors import RagError
 from rag.index import GUIDE, Index
 from rag.search.embedding import MiniLM
-from rag.search.retrieval import Legs, Passage, retrieve
+from rag.search.retrieval import Passage, SearchWeights, retrieve
 
 DATA = Path(__file__).parents[1] / "data"
 QUESTIONS = DATA / "retrieval_eval.jsonl"
 EVERYONE = frozenset({"workspace"})
 DEPTH = 10
 FALSE_REFUSALS = 0.05
-SWITCHES: dict[str, Legs] = {
-    "everything on": Legs(),
-    "without identifiers": Legs(exact=0),
-    "without words": Legs(words=0),
-    "without meaning": Legs(meaning=0),
-    "without parts of passages": Legs(parts=False),
-    "fused with k=60": Legs(rrf_k=60),
-    "meaning alone": Legs(exact=0, words=0, parts=False),
-    "words alone": Legs(exact=0, meaning=0),
+SWITCHES: dict[str, SearchWeights] = {
+    "everything on": SearchWeights(),
+    "without identifiers": SearchWeights(exact=0),
+    "without words": SearchWeights(words=0),
+    "without meaning": SearchWeights(meaning=0),
+    "without parts of passages": SearchWeights(parts=False),
+    "fused with k=60": SearchWeights(rrf_k=60),
+    "meaning alone": SearchWeights(exact=0, words=0, parts=False),
+    "words alone": SearchWeights(exact=0, meaning=0),
 }
 Row = Mapping[str, Any]
 Find = Callable[[str], list[Passage]]
@@ -88,7 +88,7 @@ def answers(index: Index, rows: Sequence[Row]) -> dict[str, Any]:
     """What the embedded answer makes of the passages, by kind of question: how many, the share refused, and the
     share that cites a right passage."""
     places = {document.id: Path(document.source).name for document in index.documents()}
-    embed = _Remembering(index.embed)
+    embed = _CachedPieces(index.embed)
     outcomes: dict[str, list[tuple[bool, bool]]] = {}
     for row in rows:
         passages = retrieve(index, row["question"], EVERYONE)
@@ -106,7 +106,7 @@ def answers(index: Index, rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-class _Remembering:
+class _CachedPieces:
     """An embedder that embeds each piece of the documents once."""
 
     def __init__(self, inner: MiniLM) -> None:
@@ -131,7 +131,7 @@ def evaluate(index: Index, rows: Sequence[Row]) -> dict[str, Any]:
     return {"passages": index.stats().chunks, "switches": switches}
 
 
-def _find(index: Index, legs: Legs, question: str) -> list[Passage]:
+def _find(index: Index, legs: SearchWeights, question: str) -> list[Passage]:
     return retrieve(index, question, EVERYONE, DEPTH, legs)
 
 

@@ -1,6 +1,6 @@
-"""The readers of foreign formats, in a process of their own: what they break or eat is theirs alone.
+"""Runs the readers of foreign formats in a subprocess, so that a crash or a memory hog affects only that process.
 
-A child takes one order per line and gives one answer per line. It has limits of processor time, memory and
+The child reads one request per line and writes one answer per line. It has limits of processor time, memory and
 open files, cannot write, connect or start anything, and sees no environment; it is ended when it uses the processor for too long.
 """
 
@@ -23,7 +23,7 @@ from rag.errors import RagError
 from rag.ingest.readers.reader import Text
 
 CPU_SECONDS = 60  # of one file
-QUIET_SECONDS = 120.0  # without any use of the processor: it waits for what will not come
+QUIET_SECONDS = 120.0  # without any CPU use: it hangs
 LOOK_SECONDS = 0.5
 MAX_ANSWER = 60_000_000
 ROOT = Path(__file__).parents[2]
@@ -31,11 +31,11 @@ TOO_MUCH = "needs more time or memory to read than I allow. Split it, or save it
 
 
 class ReadTimeout(RagError):
-    """The reader was ended; on another day it might be quicker."""
+    """The reader was killed at its limit; a retry may succeed."""
 
 
 class _Clock:
-    """A child's time for one file: by its processor, and by how long it has used none."""
+    """The time limits of a child for one file: CPU time, and time without any CPU use."""
 
     def __init__(self, pid: int, cpu_seconds: float, quiet_seconds: float) -> None:
         self._pid, self._most, self._most_quiet = pid, cpu_seconds, quiet_seconds
@@ -58,10 +58,10 @@ class _Clock:
 
 
 class Sandbox:
-    """A context manager; the child starts with the first order and again after one that it did not survive."""
+    """A context manager; the child starts with the first request and restarts after a crash."""
 
     def __init__(self, cpu_seconds: float = CPU_SECONDS, quiet_seconds: float = QUIET_SECONDS) -> None:
-        """`cpu_seconds` of processor time are for one file, however long a busy machine takes to give them."""
+        """`cpu_seconds` is CPU time for one file, so a busy machine does not shorten it."""
         self._cpu_seconds, self._quiet_seconds = cpu_seconds, quiet_seconds
         self._child: subprocess.Popen[bytes] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="trainwise-sandbox-")

@@ -27,7 +27,7 @@ FORBIDDEN = ("socket.connect", "socket.getaddrinfo", "socket.bind", "subprocess.
 
 
 def confine() -> None:
-    """Takes from this process what no reader needs; the network namespace only where the system allows it."""
+    """Drops the rights that no reader needs; the network namespace only where the system allows it."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.unshare(CLONE_NEWUSER | CLONE_NEWNET)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -37,7 +37,7 @@ def confine() -> None:
 
 
 def forbid(event: str, _arguments: Any) -> None:
-    """An audit hook: once the readers are loaded, connecting and starting programs is over."""
+    """An audit hook: forbids connections and subprocesses once the readers are loaded."""
     if event in FORBIDDEN:
         raise PermissionError(f"{event} is not for readers of documents")
 
@@ -52,7 +52,7 @@ def preload() -> Mapping[str, Reader]:
 
 
 def answer(readers: Mapping[str, Reader], order: dict[str, str]) -> dict[str, Any]:
-    """What one order gives: documents, or the sentence for the person."""
+    """The answer to one request: documents, or an error sentence for the person."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     used = int(usage.ru_utime + usage.ru_stime)
     resource.setrlimit(resource.RLIMIT_CPU, (used + CPU_SECONDS, resource.RLIM_INFINITY))
@@ -74,7 +74,7 @@ def answer(readers: Mapping[str, Reader], order: dict[str, str]) -> dict[str, An
         return {"error": "needs more memory to read than I allow. Split it, or save it as text."}
     except RecursionError:
         return {"error": "is nested too deeply to read. Save it as plain text."}
-    except Exception as error:  # the edge: readers raise whatever a broken file makes of them
+    except Exception as error:  # the boundary: readers raise any error on a broken file
         return {
             "error": f"is damaged or not what its name says ({type(error).__name__}). Save it anew and add that."
         }
@@ -82,7 +82,7 @@ def answer(readers: Mapping[str, Reader], order: dict[str, str]) -> dict[str, An
 
 def main() -> None:
     out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what readers print goes nowhere
+    os.dup2(2, 1)  # discards what readers print
     confine()
     readers = preload()
     sys.addaudithook(forbid)

@@ -1,4 +1,4 @@
-"""Where documents come from: a file, a folder or a web address, listed as items with a cheap stamp each."""
+"""Document sources: a file, a folder or a web address, listed as items, each with a cheap stamp."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Item:
 
 @dataclass
 class Listing:
-    """What a source holds now; sweeping what is not in it is right only when it is `complete`."""
+    """The present items of a source; missing items may be deleted only when it is `complete`."""
 
     items: list[Item] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -50,7 +50,7 @@ def root_of(source: str | Path) -> str:
 
 
 def list_items(root: str) -> Listing:
-    """The items of a source; a folder that cannot be listed whole says so."""
+    """The items of a source; a folder that cannot be listed completely is marked so."""
     if is_address(root):
         return Listing([Item(root, PurePosixPath(urlsplit(root).path).name or root, "")])
     path = Path(root)
@@ -107,14 +107,14 @@ def _append(listing: Listing, path: Path) -> None:
 
 
 def left_out(unknown: Counter[str]) -> str:
-    """The sentence for files of kinds that we do not read."""
+    """The sentence about files of unsupported kinds."""
     kinds = ", ".join(f"{count} {suffix}" for suffix, count in unknown.most_common(6))
     return f"{sum(unknown.values())} files of kinds I do not read were left out ({kinds})."
 
 
 @dataclass(frozen=True)
 class ItemRecord:
-    """An item as last read; `problems` are what could not be read of it, told again while it stays as it is."""
+    """An item as last read; `problems` lists its unreadable parts, repeated while the item is unchanged."""
 
     stamp: str
     raw_hash: str
@@ -133,7 +133,7 @@ class Sources:
         return {source: frozenset(scopes.split()) for source, scopes in rows}
 
     def add(self, source: str, scopes: frozenset[str]) -> None:
-        """Note a source (again): what a person once took out of it may come back."""
+        """Registers a source (again): documents that a person took out may come back."""
         scope_text = " ".join(sorted(check_scopes(scopes)))
         with self._store.transaction(quiet=True) as connection:
             connection.execute(
@@ -145,7 +145,7 @@ class Sources:
                 connection.execute("DELETE FROM items WHERE root = ?", (source,))
 
     def forget(self, source: str) -> None:
-        """The source is nobody's any more; its documents are deleted apart from this."""
+        """Unregisters a source; its documents are deleted separately."""
         with self._store.transaction(quiet=True) as connection:
             for table in ("sources WHERE source", "items WHERE root", "taken_out WHERE root"):
                 connection.execute(f"DELETE FROM {table} = ?", (source,))  # noqa: S608
@@ -164,13 +164,13 @@ class Sources:
             connection.execute("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?)", values)
 
     def drop(self, root: str, items: Iterable[str]) -> None:
-        """These items are gone."""
+        """Deletes the records of these items."""
         with self._store.transaction(quiet=True) as connection:
             for item in items:
                 connection.execute("DELETE FROM items WHERE root = ? AND item = ?", (root, item))
 
     def take_out(self, root: str, source: str) -> None:
-        """A person removed this document of a larger source: a sync leaves it out."""
+        """Records that a person removed this document of a larger source, so that a sync skips it."""
         with self._store.transaction(quiet=True) as connection:
             connection.execute("INSERT OR IGNORE INTO taken_out VALUES (?, ?)", (root, source))
 

@@ -1,8 +1,8 @@
-"""Brings the index up to date with one source: only what changed is read, only changed passages embedded.
+"""Syncs the index with a source: reads only changed items, embeds only changed passages.
 
 Gates, each cheaper than the next: stamp (mtime, size, ETag), hash of the bytes, hash of the text, hash of
-each passage. A document changes in one transaction. What a complete listing lacks is swept, unless most of a
-larger source seems to be gone: then it stays and a person decides.
+each passage. A document changes in one transaction. Documents missing from a complete listing are deleted, unless
+most of a larger source is missing: then they stay and a person decides.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from rag.ingest.sources import Item, ItemRecord, Listing, Sources, is_address, l
 from rag.search.chunking import Chunk, chunk_markdown, sub_chunks
 from rag.search.embedding import MiniLM
 from rag.search.store import Document, Store
-from rag.signals.document_orders import order_note
+from rag.signals.document_injection import injection_note
 
-CHUNKER = "4"  # part of every hash: another way of reading or cutting reads and cuts every document again
+CHUNKER = "4"  # part of every hash: a new version re-reads and re-chunks every document
 MEMBER = "!/"
-MANY = 10  # a source that loses more than half of more than this keeps them until a person says so
+MANY = 10  # a source that loses over half of more than this many keeps them until a person confirms
 BATCH = 64
 SHOWN = 20
 NOTHING_IN_IT = (
@@ -39,7 +39,7 @@ OnProgress = Callable[[int, int, str], None]
 
 @dataclass
 class SyncReport:
-    """What a sync did; `problems` names each source that was left out and what to do, `notes` what to know of the others."""
+    """The result of a sync; `problems` names each skipped source and what to do, `notes` are remarks on the others."""
 
     additions: int = 0
     repeats: int = 0
@@ -69,7 +69,7 @@ class Sync:
         anew: bool = False,
         sweep_many: bool = False,
     ) -> None:
-        """`anew` tries again what could not be read before; `sweep_many` lets go of the brake."""
+        """`anew` retries items that could not be read before; `sweep_many` allows the deletion of most of a source."""
         self._store, self._embed, self._sandbox, self._fetch = store, embed, sandbox, fetch
         self._tell, self._anew, self._sweep_many = on_progress or (lambda *_: None), anew, sweep_many
         self._sources = Sources(store)
@@ -164,7 +164,7 @@ class Sync:
     def _documents(
         self, work: _Work, item: Item, path: Path, raw: str, mine: Sequence[Document]
     ) -> tuple[list[str], bool]:
-        """What could not be read of an item, and whether trying again with the same bytes is of no use."""
+        """The unreadable parts of an item, and whether a retry with the same bytes is useless."""
         problems: list[str] = []
         unknown: dict[str, int] = {}
         count = 0
@@ -215,7 +215,7 @@ class Sync:
         )
         self._store.write_document(document, text.text, chunks, self._embedded(chunks), self._embed.name)
         self.report.additions += 1
-        self.report.notes += [f"{source}: {note}" for note in (*text.notes, *order_note(text.text))]
+        self.report.notes += [f"{source}: {note}" for note in (*text.notes, *injection_note(text.text))]
         return []
 
     def _embedded(self, chunks: Sequence[Chunk]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -244,7 +244,7 @@ class Sync:
 
 
 class _Work:
-    """One source while it is brought up to date."""
+    """One source during a sync."""
 
     def __init__(
         self,
@@ -270,7 +270,7 @@ class _Work:
 def embed_chunks(chunks: Sequence[Chunk], embed: MiniLM) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Each passage's vector and those of its parts, by digest; all in one call, so that every core works.
 
-    A passage with parts is the mean of them: read once instead of twice, and found better (docs/quality.md).
+    The vector of a passage with parts is their mean: half the compute and better retrieval (docs/quality.md).
     """
     parts = [sub_chunks(chunk, embed.count_tokens) for chunk in chunks]
     rows = embed(
@@ -286,7 +286,7 @@ def embed_chunks(chunks: Sequence[Chunk], embed: MiniLM) -> dict[str, tuple[np.n
 
 
 def left_out_of(unknown: dict[str, int]) -> str:
-    """The sentence for members of kinds that we do not read."""
+    """The sentence about members of unsupported kinds."""
     from collections import Counter
 
     return left_out(Counter(unknown))

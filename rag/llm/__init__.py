@@ -1,4 +1,4 @@
-"""A language model behind an OpenAI-compatible server: its dialect, its client, what it wrote, its time."""
+"""A language model behind an OpenAI-compatible server: its dialect, client, output parser and time budget."""
 
 from rag.llm.client import ChatClient
 from rag.llm.dialect import Message

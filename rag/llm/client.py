@@ -1,4 +1,4 @@
-"""One request to an OpenAI-compatible server, read as it comes: text, thinking and tool arguments, streamed or whole.
+"""Sends one request to an OpenAI-compatible server and reads text, thinking and tool arguments, streamed or whole.
 
 The openai SDK carries the request; its reply is read as plain JSON, because servers of one's own put thinking into
 fields of their own, arguments as objects, errors into a 200, and answer a request to stream with a whole reply.
@@ -32,7 +32,7 @@ class ContentFilterRefusal(Exception):
 
 @dataclass
 class Progress:
-    """What has come of a call that is under way; written by the call's thread, read by whoever waits."""
+    """The partial reply of a running call; the call's thread writes it, the waiting thread reads it."""
 
     clock: Callable[[], float] = time.monotonic
     content: list[str] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Progress:
     cancellation: threading.Event = field(default_factory=threading.Event)
 
     def completion(self, finish_reason: str = "") -> Completion:
-        """What stands there now, as a whole answer."""
+        """The reply so far, as a complete answer."""
         return Completion(
             "".join(self.content),
             "".join(self.reasoning),

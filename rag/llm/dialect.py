@@ -1,7 +1,7 @@
-"""How one server wants to be asked: the way of structured output and the options that it takes; pure.
+"""The dialect of a server: the method of structured output and the options that it accepts; pure.
 
 OpenAI-compatible servers differ: some know no `response_format`, some no tools, some refuse `temperature`, want
-`max_completion_tokens`, or allow no system message. A `Dialect` is what one server has shown so far.
+`max_completion_tokens`, or allow no system message. A `Dialect` is what is known of one server so far.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OPTIONS: dict[str, Any] = {
     "chat_template_kwargs": {"enable_thinking": False},
 }
 LIMITS = ("max_tokens", "max_completion_tokens")
-MAX_TOKEN_FACTOR = 8  # a model that thinks past the limit gets it once, times this
+MAX_TOKEN_FACTOR = 8  # factor on the limit, once, for a model whose thinking exceeds it
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Dialect:
         return replace(self, refusals=frozenset(options))
 
     def plainest(self) -> Dialect:
-        """What every server understands: one message of plain text, no option but the limit."""
+        """The request that every server understands: one message of plain text, no option but the limit."""
         return replace(self, ways=("text",), refusals=self.refusals | set(OPTIONS), system_role=False)
 
     def longer(self) -> Dialect:
@@ -68,7 +68,7 @@ class Dialect:
         return replace(self, token_factor=MAX_TOKEN_FACTOR)
 
     def named_in(self, text: str) -> frozenset[str]:
-        """The options of ours that a refusal names; the names are the API's identifiers, not words of a language."""
+        """Our options that a refusal names; it matches API identifiers, not words of a language."""
         options = [name for name in (*OPTIONS, *LIMITS) if name not in self.refusals]
         names = {name for name in options if name in text}
         return frozenset(names - {"max_tokens"} if "max_completion_tokens" in names else names)

@@ -1,4 +1,4 @@
-"""Why a language model gave nothing usable: one error whose text is safe to show, and how each cause is judged."""
+"""Classifies failures of a language model as one error whose text is safe to show."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rag.llm.structured_output import Unreadable
 
 
 class LanguageModelError(RagError):
-    """Why the language model gave nothing usable (`reason`) and the setting to look at (`check`), if one is."""
+    """The language model gave nothing usable: `reason`, and the setting to check (`check`), if there is one."""
 
     def __init__(self, reason: str, check: str = "", server_down: bool = False) -> None:
         hint = f" An admin should check {check} (`trainwise doctor` tests it)." if check else ""
@@ -23,14 +23,14 @@ class Remedy(Enum):
     """What to do after a failed call."""
 
     OTHER_WAY = auto()  # ask in another way of structured output
-    GIVE_UP = auto()  # no other way would change it
+    GIVE_UP = auto()  # another way would not help
 
 
 FINAL_STATUS = frozenset({401, 402, 429})  # the key, the bill and the rate do not depend on the way
 
 
 def remedy(error: Exception) -> Remedy:
-    """Another way for any refusal of this one (any 4xx or 5xx) and for an unreadable answer; else giving up."""
+    """Another way after any refusal (4xx or 5xx) or unreadable answer; otherwise gives up."""
     if is_filtered(error):
         return Remedy.GIVE_UP
     if isinstance(error, Unreadable | RefusedInBody):
@@ -40,12 +40,12 @@ def remedy(error: Exception) -> Remedy:
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether the server refused the request itself, so that a plainer one may be taken."""
+    """Whether the server refused the request itself, so that a plainer one may be accepted."""
     return isinstance(error, RefusedInBody) or (status(error) is not None and not is_filtered(error))
 
 
 def refusal_text(error: Exception) -> str:
-    """What the server says of the request, for finding the names of our options in it; never shown to anybody."""
+    """The server's error text, to find the names of our options in it; never shown to anybody."""
     if isinstance(error, RefusedInBody):
         return error.body
     if status(error) not in (400, 422):
@@ -65,7 +65,7 @@ def is_filtered(error: Exception) -> bool:
 
 
 def is_down(error: Exception) -> bool:
-    """Whether the next question would most likely meet the same: no answer, no way in, no server."""
+    """Whether the next question would most likely fail too: no answer, no access, no server."""
     import openai
 
     kinds = (openai.APIConnectionError, openai.AuthenticationError, openai.InternalServerError)
@@ -73,7 +73,7 @@ def is_down(error: Exception) -> bool:
 
 
 def why(error: Exception) -> tuple[str, str]:
-    """What the model did, without a word of the error itself, and the setting to look at."""
+    """The reason in our own words, without the error's text, and the setting to check."""
     import openai
 
     if is_filtered(error):

@@ -1,4 +1,4 @@
-"""The language model of the adviser: one question's calls within a time that fits the server's measured pace.
+"""The adviser's language model: limits the calls of one question to a time that fits the server's measured pace.
 
 `LanguageModel(...).budget()` is the allowance of one question. Whatever goes wrong - no answer in time, a wrong
 key, 429, 5xx, a content filter, nonsense - is one LanguageModelError whose text is safe to show.
@@ -29,13 +29,13 @@ from rag.llm.qualification import MAX_TOKENS, MIN_RIGHT, STATEMENTS, Qualificati
 from rag.llm.structured_output import Completion, ShapeT, Unreadable, read_shape
 
 ALIVE_S = 0.25
-MIN_CALL_S = 0.5  # with less than this left no call is begun
-FAILURES_BEFORE_REST, REST_S = 3, 30.0  # so many questions without an answer in a row, and it is left alone
+MIN_CALL_S = 0.5  # no call starts with less time left
+FAILURES_BEFORE_REST, REST_S = 3, 30.0  # questions in a row without an answer; then the model is paused
 MAX_ATTEMPTS = 8  # calls for one answer, over all ways and options
 MAX_PATIENCE_S = 120.0  # for one question at a server that was measured to be slow
-PACE_MARGIN = 1.5  # a slow server gets so many times what its pace lets expect
-QUESTION_CHARACTERS = 16_000  # of both prompts of a question, about
-QUESTION_PIECES = 450  # tokens of both answers, about
+PACE_MARGIN = 1.5  # factor on the expected time of a slow server
+QUESTION_CHARACTERS = 16_000  # of both prompts of a question, roughly
+QUESTION_PIECES = 450  # tokens of both answers, roughly
 log = logging.getLogger(__name__)
 
 
@@ -52,7 +52,7 @@ class Pace:
 
     @classmethod
     def of_call(cls, characters: int, began: float, end: float, progress: Progress) -> Pace:
-        """From one whole call; where the reply came in one piece, its writing counts as reading."""
+        """The pace of one complete call; for a reply in one piece, writing time counts as reading time."""
         first = progress.first_piece_at or end
         return cls((first - began) / max(1, characters), (end - first) / max(1, progress.pieces - 1))
 
@@ -60,8 +60,7 @@ class Pace:
 class LanguageModel:
     """An OpenAI-compatible model with `budget_s` seconds of patience per question; safe for several threads.
 
-    What the server showed it takes (`dialect`) and its pace are remembered; a measured slow server gets more
-    patience, up to MAX_PATIENCE_S.
+    Remembers the server's dialect and pace; a server measured as slow gets more time, up to MAX_PATIENCE_S.
     """
 
     def __init__(
@@ -81,13 +80,13 @@ class LanguageModel:
             return self.budget_s
         return max(self.budget_s, min(MAX_PATIENCE_S, PACE_MARGIN * self.pace.question_s()))
 
-    def budget(self, alive: Callable[[int], None] = lambda characters: None) -> CallBudget:
-        """The allowance for one question, running from now; while the model rests it has failed already.
+    def budget(self, on_wait: Callable[[int], None] = lambda characters: None) -> CallBudget:
+        """The time budget for one question, from now; while the model is paused it has already failed.
 
-        `alive` is called while the model is waited for, with the characters written so far; what it raises ends
+        Calls `on_wait` during the wait with the characters written so far; an exception from it ends
         the wait (a person pressed Stop).
         """
-        return CallBudget(self, alive, self._last if self.clock() < self._rests_until else None)
+        return CallBudget(self, on_wait, self._last if self.clock() < self._rests_until else None)
 
     def probe(self) -> Way:
         """The way of structured output that works, after the test of `qualification`; LanguageModelError if none
@@ -97,7 +96,7 @@ class LanguageModel:
         return self.dialect.ways[0]
 
     def note_failure(self, failure: LanguageModelError) -> None:
-        """Counts a failure: a server that is down costs a few questions their wait, not all."""
+        """Counts a failure, so that a server that is down delays a few questions and not all."""
         if not failure.server_down:
             self._failures = 0
             return
@@ -111,12 +110,12 @@ class LanguageModel:
 
 
 class CallBudget:
-    """One question's calls. After the first failure every further call fails at once for the same reason."""
+    """The calls of one question. After the first failure, further calls fail at once with the same reason."""
 
     def __init__(
-        self, model: LanguageModel, alive: Callable[[int], None], failure: LanguageModelError | None = None
+        self, model: LanguageModel, on_wait: Callable[[int], None], failure: LanguageModelError | None = None
     ) -> None:
-        self._model, self._alive, self.failure = model, alive, failure
+        self._model, self._alive, self.failure = model, on_wait, failure
         self._began = model.clock()
 
     @property
@@ -129,7 +128,7 @@ class CallBudget:
     ) -> ShapeT:
         """The model's answer in the given shape, within `share` of the time left; LanguageModelError otherwise.
 
-        The first call at a server is a short one: it settles the way, measures the pace and tests the model.
+        The first call to a server is short: it finds the way, measures the pace and tests the model.
         """
         self.qualify()
         return self._run(shape, messages, max_tokens, self.left_s * share)
@@ -162,10 +161,10 @@ class CallBudget:
 
 
 class _Attempts:
-    """The calls for one answer: each way in turn, without the options that the server refuses, plainest at last."""
+    """The calls for one answer: each way in turn, without refused options, the plainest last."""
 
-    def __init__(self, model: LanguageModel, alive: Callable[[int], None]) -> None:
-        self._model, self._alive = model, alive
+    def __init__(self, model: LanguageModel, on_wait: Callable[[int], None]) -> None:
+        self._model, self._alive = model, on_wait
         self._dialect = model.dialect
         self._ways = list(self._dialect.ways)
         self._refused_outright = False
@@ -194,7 +193,7 @@ class _Attempts:
         raise LanguageModelError(*why(last), server_down=is_down(last)) from None
 
     def _read(self, shape: type[ShapeT], completion: Completion) -> ShapeT | None:
-        """The answer; None where the model thought past its limit and is to be asked once more with room."""
+        """The answer; None where the model's thinking exceeded the limit, so that one retry with more tokens follows."""
         try:
             return read_shape(shape, completion)
         except Unreadable:
@@ -204,7 +203,7 @@ class _Attempts:
             raise
 
     def _adapt(self, error: Exception) -> bool:
-        """Changes how the next attempt asks; whether there is one."""
+        """Adapts the next attempt; returns whether there is one."""
         if options := self._dialect.named_in(refusal_text(error)):
             self._dialect = self._dialect.without(options)
             return True
@@ -220,8 +219,8 @@ class _Attempts:
     def _call(
         self, form: Form, messages: Sequence[Message], max_tokens: int, seconds: float, retries: int
     ) -> Future[Completion]:
-        """How one call ended. It runs aside, so that a server that drips cannot hold us; what stands at the
-        deadline is an answer too. What `alive` raises goes straight to the caller."""
+        """Runs one call in a thread, so that a slow stream cannot block us; the text at the deadline
+        counts as an answer. An exception from `on_wait` goes to the caller."""
         model = self._model
         progress, result, clock = Progress(model.clock), Future[Completion](), model.clock
         request = self._dialect.request(self._ways[0], form, messages, max_tokens)
@@ -249,9 +248,9 @@ class _Attempts:
 
 
 def _at_deadline(progress: Progress) -> Future[Completion]:
-    """What was written until now; TimeoutError for nothing.
+    """The text so far; TimeoutError if there is none.
 
-    A call that has written nothing goes on, so that a server that is still loading its model shows its pace for
+    A call without output continues, so that a server that still loads its model shows its pace for
     the next question.
     """
     late = Future[Completion]()

@@ -1,7 +1,7 @@
-"""The first call at a server: eight statements about short messages, which a model must judge before it is used.
+"""The first call to a server: a test of eight statements about short messages that a model must pass.
 
-A model that obeys a grammar and answers nonsense passes every check of form; here it fails. The call is also long
-enough that the time to its first piece tells the server's pace.
+A model that obeys a grammar and answers nonsense passes every format check but fails here. The call is also long
+enough for its time to first token to show the server's pace.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import ClassVar
 from rag.llm.dialect import Message
 from rag.llm.structured_output import Shape
 
-MIN_RIGHT = 7  # of eight; a coin gets there in 3.5 of 100 tries, "always yes" and "always no" never
+MIN_RIGHT = 7  # of eight; a random guesser passes 3.5 of 100 times, "always yes" and "always no" never
 MAX_TOKENS = 500
 STATEMENTS: tuple[tuple[str, str, bool], ...] = (
     ("The answers are right but sound like a robot.", "The tone is wrong.", True),
@@ -26,7 +26,7 @@ STATEMENTS: tuple[tuple[str, str, bool], ...] = (
 
 
 class Qualification(Shape):
-    """Whether each message says its statement, in order."""
+    """Whether each message supports its statement, in order."""
 
     list_field: ClassVar[str] = "said"
 

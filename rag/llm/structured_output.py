@@ -1,4 +1,4 @@
-"""Finds the asked-for JSON object in whatever a model wrote: tool arguments, prose, thinking, a cut-off text; pure."""
+"""Finds the requested JSON object in a model's output: tool arguments, prose, thinking, cut-off text; pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Unreadable(Exception):
 class Shape(BaseModel):
     """The shape of an answer; `list_field` names the field that a bare list, or objects in a row, are meant for.
 
-    What does not fit is dropped by the shape's own validators, entry by entry; unknown keys are passed over.
+    The shape's validators drop invalid entries one by one; unknown keys are ignored.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -47,7 +47,7 @@ ShapeT = TypeVar("ShapeT", bound=Shape)
 
 @dataclass(frozen=True)
 class Completion:
-    """What one call brought: text, thinking apart from it, the arguments of tool calls, and how it ended."""
+    """The result of one call: text, thinking, the arguments of tool calls, and the finish reason."""
 
     content: str = ""
     reasoning: str = ""
@@ -62,7 +62,7 @@ class Completion:
 
 
 def read_shape(shape: type[ShapeT], completion: Completion) -> ShapeT:
-    """The answer in its shape: from tool arguments, else the text, else the thinking; Unreadable without one."""
+    """The answer in its shape, from tool arguments, else the text, else the thinking; raises Unreadable if none fits."""
     for source in (*completion.arguments, completion.content, completion.reasoning):
         objects = [source] if isinstance(source, dict | list) else list(objects_in(str(source)))
         for candidate in candidates(shape, objects):
@@ -74,7 +74,7 @@ def read_shape(shape: type[ShapeT], completion: Completion) -> ShapeT:
 
 
 def candidates(shape: type[Shape], objects: list[Any]) -> Iterator[dict[str, Any]]:
-    """The objects that could be the answer, the last first: after an example or a draft comes what counts."""
+    """The objects that could be the answer, last first, because examples and drafts precede the answer."""
     fields = set(shape.model_fields)
     for candidate in reversed(objects):
         for inner in unwrap(candidate, shape.__name__):
@@ -108,7 +108,7 @@ def unwrap(value: Any, name: str) -> Iterator[Any]:
 def objects_in(text: str) -> Iterator[Any]:
     """The JSON objects and lists of a text in their order, each found by parsing; the last may be cut off.
 
-    Thinking between tags is passed over where something stands beside it.
+    Ignores thinking between tags where there is other text.
     """
     text = text[:MAX_CHARACTERS].encode("utf-8", "replace").decode()
     outside = _THOUGHT.sub(" ", text)

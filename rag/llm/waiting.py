@@ -1,11 +1,11 @@
-"""What a person sees while a slow model writes: how far it is, every few seconds, in the stream of steps."""
+"""Progress lines of a slow model: how much it has written, every few seconds, in the stream of steps."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-STILL = ""  # no new step: only asks whether to go on
+STILL = ""  # no new step: only checks whether to continue
 QUIET_S = 4.0  # a model that answers faster than this needs no progress line
 EVERY_S = 3.0
 
@@ -13,9 +13,9 @@ EVERY_S = 3.0
 def waiting_steps(
     step: Callable[[str], None], clock: Callable[[], float] = time.monotonic
 ) -> Callable[[int], None]:
-    """A function of the characters written so far that keeps `step` informed; what `step` raises goes on.
+    """A callback with the characters written so far, which reports to `step`; exceptions of `step` propagate.
 
-    Between the lines `step` gets an empty name: it shows nothing and asks only whether to go on.
+    Between the lines `step` gets an empty name: it shows nothing and only checks whether to continue.
     """
     began = clock()
     last_step_at = began + QUIET_S - EVERY_S

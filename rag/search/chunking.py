@@ -46,7 +46,7 @@ class Chunk:
 def chunk_markdown(text: str, title: str, count_tokens: Callable[[str], int]) -> list[Chunk]:
     """Every passage of `text` in order; together they hold all of it but the headings and tables' captions.
 
-    A heading that nothing stands below goes with what follows it, or with the end.
+    A heading without text below it is joined to the following text, or to the end.
     """
     from langchain_text_splitters import MarkdownHeaderTextSplitter
 
@@ -84,7 +84,7 @@ def _split_headings(content: str) -> tuple[list[str], str]:
 
 
 def _cut(block: Block, count_tokens: Callable[[str], int]) -> Iterator[tuple[str, str]]:
-    """The passages of a block, each with the run of the document that it is to be found by.
+    """The passages of a block, each with the document text that locates it.
 
     A table stays whole where it fits; a longer one is cut between rows and carries its header in each passage.
     """
@@ -101,7 +101,7 @@ def split_text(text: str, tokens: int, count_tokens: Callable[[str], int]) -> li
     """Pieces of at most `tokens` wordpieces, cut at the best separator, nothing lost but white space."""
     from langchain_text_splitters import RecursiveCharacterTextSplitter
 
-    def length(piece: str) -> int:  # a word without end is one wordpiece ("unknown") however long it is
+    def length(piece: str) -> int:  # an endless word is one wordpiece ("unknown") whatever its length
         return max(count_tokens(piece), len(piece) // LONG_TOKEN)
 
     if len(text) <= 2 * tokens or length(text) <= tokens:
@@ -136,7 +136,7 @@ def sentences(text: str) -> Iterator[str]:
 
 
 def _finder(text: str) -> Callable[[str], tuple[int, int]]:
-    """Finds each next piece in `text`, blind to white space, which the splitters change."""
+    """Finds each next piece in `text` and ignores white space, which the splitters change."""
     places = [index for index, char in enumerate(text) if not char.isspace() and char.isprintable()]
     compact = "".join(text[index] for index in places)
     cursor = 0

@@ -25,7 +25,7 @@ from rag.errors import RagError
 from rag.search.minilm_onnx import DIM, PROBES, WEIGHTS_SHA256, load_tokenizer
 
 GRAPH_VERSION = 2  # of the graph, and of how a passage's vector is made of it
-MIN_AGREEMENT = 0.98  # cosine to fp32 on PROBES; measured .993 with VNNI, a broken kernel falls far below
+MIN_AGREEMENT = 0.98  # cosine to fp32 on PROBES; measured .993 with VNNI, far lower with a broken kernel
 BUILD_SECONDS = 300
 
 
@@ -56,8 +56,8 @@ class MiniLM:
     """all-MiniLM-L6-v2 on onnxruntime; safe to call from several threads.
 
     One text per run and no padding: it is as fast as batching on a CPU, and int8 scales are chosen per run,
-    so a text's vector never depends on its neighbours. Of many, `threads` texts are in work at a time, whoever asks: a
-    thread that starts holds up every pool of the process. `cache` is where built graphs lie, for other readers of the same kind.
+    so a text's vector never depends on its neighbours. At most `threads` texts run at a time over all callers, because
+    starting a thread delays every pool of the process. `cache` holds built graphs, for other readers of the same kind.
     """
 
     dim = DIM
@@ -94,7 +94,7 @@ def load_embedder(
 ) -> MiniLM:
     """The embedder, its graph taken from `cache` or built there; RagError if none of `precisions` works.
 
-    Any number of processes may call this on one cache: each builds aside and the first to finish is used. Many
+    Any number of processes may call this on one cache: each builds in its own folder and the first to finish wins. Many
     texts are embedded by `threads` threads (as many as there are cores, at most 8).
     """
     threads = threads or min(8, os.cpu_count() or 1)
@@ -121,7 +121,7 @@ def _graph_folder(cache: Path, precision: str) -> Path:
 
 
 def built_folder(cache: Path, name: str, module_and_arguments: Sequence[str]) -> Path:
-    """The folder `name` of the cache with a graph in it; built first, in a process of its own, where it is missing.
+    """The folder `name` of the cache with a graph in it; a subprocess builds a missing graph.
 
     The module is run as `python -m MODULE FOLDER ARGUMENTS` and writes model.onnx, and SHA256 of it last.
     """
@@ -169,8 +169,8 @@ def _whole(folder: Path) -> bool:
     return hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest() == mark.read_text("ascii").strip()
 
 
-class Remembered:
-    """Wraps an embedder; at most `most` texts are kept (1.5 KB each), the longest unused go first. Thread-safe."""
+class CachedEmbedder:
+    """Wraps an embedder with an LRU cache of at most `most` texts (1.5 KB each). Thread-safe."""
 
     def __init__(self, embed: Embedder, most: int = 4096) -> None:
         self.name, self.dim, self.cache = embed.name, embed.dim, embed.cache

@@ -1,4 +1,4 @@
-"""The full-text rows of passages: their words, and who may read them as words that no text contains."""
+"""The full-text rows of passages: their words, and their scopes as words that no text contains."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def forget_words(
 
 
 class WordCounts:
-    """In how many passages a word occurs, as the full-text index stems it; remembered while that hardly changes."""
+    """Document frequencies of words, as the full-text index stems them; cached while they hardly change."""
 
     MAX_WORDS = 20_000
 

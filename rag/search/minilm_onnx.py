@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from rag.errors import RagError
-from rag.search.graph_draft import MICROSOFT, Draft
+from rag.search.graph_builder import MICROSOFT, GraphBuilder
 
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 REFERENCES = Path(__file__).parents[1] / "data" / "references.npz"
@@ -124,67 +124,67 @@ def draw_graph(weights: dict[str, np.ndarray], int8: bool) -> Any:
     """The whole encoder: embeddings, six layers, mean over the real tokens, unit length."""
     from onnx import TensorProto, helper
 
-    draft = Draft(weights, int8)
-    state = embed_tokens(draft)
+    builder = GraphBuilder(weights, int8)
+    state = embed_tokens(builder)
     for number in range(LAYERS):
-        state = encode_layer(draft, state, f"encoder.layer.{number}.")
-    _pool(draft, state)
+        state = encode_layer(builder, state, f"encoder.layer.{number}.")
+    _pool(builder, state)
     ids = helper.make_tensor_value_info("ids", TensorProto.INT32, ["batch", "length"])
     mask = helper.make_tensor_value_info("mask", TensorProto.INT32, ["batch", "length"])
     rows = helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["batch", DIM])
-    return draft.model("minilm", [ids, mask], [rows])
+    return builder.model("minilm", [ids, mask], [rows])
 
 
-def embed_tokens(draft: Draft) -> str:
+def embed_tokens(builder: GraphBuilder) -> str:
     """Word + position + segment 0, normalised; in an int8 graph the word table is int8 rows with a scale each."""
-    words = draft.weights["embeddings.word_embeddings.weight"]
-    if draft.int8:
+    words = builder.weights["embeddings.word_embeddings.weight"]
+    if builder.int8:
         scale = np.abs(words).max(axis=1, keepdims=True) / 127
-        table = draft.constant("words", np.round(words / np.maximum(scale, 1e-12)).astype(np.int8))
-        rows = draft.add("Gather", [table, "ids"], "picked")
-        as_float = draft.add("Cast", [rows], "picked_float", to=1)
-        scales = draft.add(
-            "Gather", [draft.constant("scales", scale.astype(np.float32)), "ids"], "row_scales"
+        table = builder.constant("words", np.round(words / np.maximum(scale, 1e-12)).astype(np.int8))
+        rows = builder.add("Gather", [table, "ids"], "picked")
+        as_float = builder.add("Cast", [rows], "picked_float", to=1)
+        scales = builder.add(
+            "Gather", [builder.constant("scales", scale.astype(np.float32)), "ids"], "row_scales"
         )
-        word = draft.add("Mul", [as_float, scales], "word")
+        word = builder.add("Mul", [as_float, scales], "word")
     else:
-        word = draft.add("Gather", [draft.constant("words", words), "ids"], "word")
-    places = draft.weights["embeddings.position_embeddings.weight"][:MAX_TOKENS]
-    places = places + draft.weights["embeddings.token_type_embeddings.weight"][0]
-    shape = draft.add("Shape", ["ids"], "length", start=1, end=2)
-    zero = draft.constant("zero", np.asarray([0], dtype=np.int64))
-    place = draft.add("Slice", [draft.constant("places", places), zero, shape, zero], "place")
-    total = draft.add("Add", [word, place], "total")
-    gamma, beta = draft.weight("embeddings.LayerNorm.weight"), draft.weight("embeddings.LayerNorm.bias")
-    return draft.add("LayerNormalization", [total, gamma, beta], "embedded", axis=-1, epsilon=EPSILON)
+        word = builder.add("Gather", [builder.constant("words", words), "ids"], "word")
+    places = builder.weights["embeddings.position_embeddings.weight"][:MAX_TOKENS]
+    places = places + builder.weights["embeddings.token_type_embeddings.weight"][0]
+    shape = builder.add("Shape", ["ids"], "length", start=1, end=2)
+    zero = builder.constant("zero", np.asarray([0], dtype=np.int64))
+    place = builder.add("Slice", [builder.constant("places", places), zero, shape, zero], "place")
+    total = builder.add("Add", [word, place], "total")
+    gamma, beta = builder.weight("embeddings.LayerNorm.weight"), builder.weight("embeddings.LayerNorm.bias")
+    return builder.add("LayerNormalization", [total, gamma, beta], "embedded", axis=-1, epsilon=EPSILON)
 
 
-def encode_layer(draft: Draft, state: str, at: str) -> str:
+def encode_layer(builder: GraphBuilder, state: str, at: str) -> str:
     """One encoder layer whose weights begin with `at`."""
-    attention = draft.attention(state, at, HEADS)
-    state = _project_and_add(draft, attention, state, f"{at}attention.output.")
-    wide_state = draft.product(state, f"{at}intermediate.dense.weight", f"{at}widened")
-    bias = draft.weight(f"{at}intermediate.dense.bias")
-    active = draft.add("BiasGelu", [wide_state, bias], f"{at}active", domain=MICROSOFT)
-    return _project_and_add(draft, active, state, f"{at}output.")
+    attention = builder.attention(state, at, HEADS)
+    state = _project_and_add(builder, attention, state, f"{at}attention.output.")
+    wide_state = builder.product(state, f"{at}intermediate.dense.weight", f"{at}widened")
+    bias = builder.weight(f"{at}intermediate.dense.bias")
+    active = builder.add("BiasGelu", [wide_state, bias], f"{at}active", domain=MICROSOFT)
+    return _project_and_add(builder, active, state, f"{at}output.")
 
 
-def _project_and_add(draft: Draft, value: str, skip: str, at: str) -> str:
-    product = draft.product(value, f"{at}dense.weight", f"{at}projected")
-    gamma, beta = draft.weight(f"{at}LayerNorm.weight"), draft.weight(f"{at}LayerNorm.bias")
-    inputs = [product, skip, gamma, beta, draft.weight(f"{at}dense.bias")]
-    return draft.add("SkipLayerNormalization", inputs, f"{at}normed", domain=MICROSOFT, epsilon=EPSILON)
+def _project_and_add(builder: GraphBuilder, value: str, skip: str, at: str) -> str:
+    product = builder.product(value, f"{at}dense.weight", f"{at}projected")
+    gamma, beta = builder.weight(f"{at}LayerNorm.weight"), builder.weight(f"{at}LayerNorm.bias")
+    inputs = [product, skip, gamma, beta, builder.weight(f"{at}dense.bias")]
+    return builder.add("SkipLayerNormalization", inputs, f"{at}normed", domain=MICROSOFT, epsilon=EPSILON)
 
 
-def _pool(draft: Draft, state: str) -> str:
+def _pool(builder: GraphBuilder, state: str) -> str:
     """Mean over the unmasked tokens, then unit length."""
-    last = draft.constant("last_axis", np.asarray([2], dtype=np.int64))
-    middle = draft.constant("middle_axis", np.asarray([1], dtype=np.int64))
-    mask = draft.add("Cast", ["mask"], "mask_float", to=1)
-    column = draft.add("Unsqueeze", [mask, last], "mask_column")
-    tokens = draft.add("Mul", [state, column], "kept")
-    total = draft.add("ReduceSum", [tokens, middle], "summed", keepdims=0)
-    return draft.add("LpNormalization", [total], "rows", axis=-1, p=2)
+    last = builder.constant("last_axis", np.asarray([2], dtype=np.int64))
+    middle = builder.constant("middle_axis", np.asarray([1], dtype=np.int64))
+    mask = builder.add("Cast", ["mask"], "mask_float", to=1)
+    column = builder.add("Unsqueeze", [mask, last], "mask_column")
+    tokens = builder.add("Mul", [state, column], "kept")
+    total = builder.add("ReduceSum", [tokens, middle], "summed", keepdims=0)
+    return builder.add("LpNormalization", [total], "rows", axis=-1, p=2)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""A question and what its asker may read, to the passages that answer it.
+"""Finds the passages that answer a question, within the asker's scopes.
 
-Three legs (k=10, as measured in docs/quality.md): exact identifiers (error codes, model names, settings; added
-as far as a passage holds them), words (BM25 over stems, believed as far as they cover the question), meaning
-(nearest vectors, then the best of a passage and its sub-passages); the last two fused by rank. Who may read what is decided inside each search, never by dropping results afterwards.
+Combines three searches (k=10, as measured in docs/quality.md): exact identifiers (error codes, model names, settings; a
+bonus by the share that a passage contains), words (BM25 over stems, weighted by how well they cover the question), and
+meaning (nearest vectors, by the best of a passage and its sub-passages); the last two are fused by rank. Each search
+filters by scope itself; results are never dropped afterwards.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 CANDIDATES = 40
 MAX_QUESTION = 2000
-# A word in more than this share of the passages says little and costs most of the search time.
+# A word in more than this share of the passages is uninformative and costs most of the search time.
 COMMON = 0.15
 SMALL = 2000
 MAX_POSTINGS, MIN_WORDS = (
@@ -39,8 +40,8 @@ STOP_WORDS = frozenset(
 
 
 @dataclass(frozen=True)
-class Legs:
-    """What each leg weighs (0: off), whether a passage's parts count, and how steeply rank matters (RRF's k)."""
+class SearchWeights:
+    """The weight of each search (0: off), whether a passage's parts count, and RRF's k."""
 
     exact: float = 3.0
     words: float = 1.0
@@ -64,20 +65,20 @@ class Passage:
 
 
 def retrieve(
-    index: Index, question: str, scopes: frozenset[str], k: int = 8, legs: Legs | None = None
+    index: Index, question: str, scopes: frozenset[str], k: int = 8, legs: SearchWeights | None = None
 ) -> list[Passage]:
     """The `k` best passages that readers of `scopes` may see, best first; [] for an empty question.
 
     `legs` is for measuring each part of the search alone.
     """
-    legs, scopes = legs or Legs(), check_scopes(scopes)
+    legs, scopes = legs or SearchWeights(), check_scopes(scopes)
     question = " ".join(question[:MAX_QUESTION].split())
     if not question or not scopes:
         return []
     row, store = index.embed([question])[0], index.store
     near = index.nearest(row, scopes, CANDIDATES) if legs.meaning else []
-    exact = exact_leg(store, question, scopes) if legs.exact else {}
-    words, belief = words_leg(store, question, scopes) if legs.words else ([], 0.0)
+    exact = find_identifiers(store, question, scopes) if legs.exact else {}
+    words, belief = find_words(store, question, scopes) if legs.words else ([], 0.0)
     rows = load_rows(store, {*near, *exact, *words}, scopes, index.embed.name)
     scores = {
         key: _similarity(row, found_row[-2], found_row[-1], legs.parts) for key, found_row in rows.items()
@@ -94,7 +95,7 @@ def retrieve(
 
 
 def _once(order: Sequence[int], rows: dict[int, tuple[object, ...]]) -> list[int]:
-    """The same words in two documents are one passage to a reader: the better ranked stays."""
+    """Removes duplicates: of equal texts in two documents the better ranked stays."""
     first: dict[tuple[object, ...], int] = {}
     for key in order:
         first.setdefault(rows[key][2:4], key)
@@ -125,11 +126,11 @@ def identifiers(question: str) -> list[str]:
     return list(dict.fromkeys(tokens))[:8]
 
 
-def exact_leg(store: Store, question: str, scopes: frozenset[str]) -> dict[int, float]:
-    """Passages that hold the question's identifiers, letter for letter but for case, each with its share (0-1).
+def find_identifiers(store: Store, question: str, scopes: frozenset[str]) -> dict[int, float]:
+    """Passages that contain the question's identifiers (ignoring case), each with its share (0-1).
 
-    An identifier counts by how few passages hold it, so that the passage with the rare code goes before many
-    with the common one, whatever their nearness in meaning (which differs between processors).
+    Rare identifiers weigh more, so that the passage with the rare code ranks before many with a common one,
+    whatever their similarity (which differs between processors).
     """
     points: dict[int, float] = {}
     for token in identifiers(question):
@@ -144,11 +145,11 @@ def exact_leg(store: Store, question: str, scopes: frozenset[str]) -> dict[int, 
     return {key: value / most for key, value in points.items()}
 
 
-def words_leg(store: Store, question: str, scopes: frozenset[str]) -> tuple[list[int], float]:
-    """BM25 over the question's telling words, and how far to believe it (0-1).
+def find_words(store: Store, question: str, scopes: frozenset[str]) -> tuple[list[int], float]:
+    """BM25 over the question's content words, and the weight of the result (0-1).
 
-    The belief is the square of the best passage's score over what a passage with every word once would have: a
-    question in other words than its answer shares only chance words with any passage, and those must not outvote meaning.
+    The weight is the square of the best passage's score over that of a passage with every word once: a question
+    worded unlike its answer shares only chance words with any passage, and those must not outvote meaning.
     """
     words = list(dict.fromkeys(word.lower() for word in _WORD.findall(question)))
     telling = [word for word in words if word not in STOP_WORDS][:32]
@@ -165,9 +166,9 @@ def words_leg(store: Store, question: str, scopes: frozenset[str]) -> tuple[list
 def load_rows(
     store: Store, keys: Iterable[int], scopes: frozenset[str], embedder: str
 ) -> dict[int, tuple[object, ...]]:
-    """What a passage needs, by key; a passage outside `scopes` (or gone meanwhile) is not there.
+    """The rows of passages by key; a passage outside `scopes` (or deleted meanwhile) is missing.
 
-    The searches filter already; this is the second lock on the same door.
+    The searches filter by scope already; this is a second check.
     """
     ordered_keys = sorted(keys)
     rows: dict[int, tuple[object, ...]] = {}
@@ -206,7 +207,7 @@ def _scores(store: Store, expression: str, scopes: frozenset[str], n: int) -> li
 
 
 def _rare(counts: dict[str, int], total: int) -> list[str]:
-    """The words that few passages hold, the rarest first, as long as looking them up stays quick; two at the least."""
+    """The rare words, rarest first, as long as the lookup stays quick; at least two."""
     present = sorted((word for word in counts if counts[word]), key=lambda word: counts[word])
     if total < SMALL:
         return present

@@ -1,8 +1,8 @@
-"""The source of truth: documents, passages, who may read them and their vectors, in one SQLite file.
+"""The document store: documents, passages, their scopes and vectors, in one SQLite file.
 
-A document changes in one transaction, so a reader sees the old one whole or the new one whole; a crash
-leaves the old. `generation` grows with every change: the vector index compares it to know it is behind.
-Passage keys are never used again, so a key that is gone stays gone.
+A document changes in one transaction, so a reader sees either version complete; a crash leaves the old one.
+`generation` grows with every change: the vector index compares it to detect that it is stale.
+Passage keys are never reused.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class Store:
 
     @contextmanager
     def transaction(self, quiet: bool = False) -> Iterator[sqlite3.Connection]:
-        """All or nothing; other writers of this process wait, those of others up to 30 s.
+        """One atomic write; other writers of this process wait, those of other processes up to 30 s.
 
         A `quiet` one changes nothing that a search sees.
         """
@@ -149,7 +149,7 @@ class Store:
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
-        """One consistent view of everything, whatever is written meanwhile."""
+        """A consistent read view, whatever is written meanwhile."""
         connection = self.connection
         connection.execute("BEGIN")
         try:
@@ -198,7 +198,7 @@ class Store:
         vectors: VectorsByDigest,
         embedder: str,
     ) -> None:
-        """Put the new version in the place of the old, whole. `vectors`: digest -> (row, sub-passage rows).
+        """Replaces the old version of a document. `vectors`: digest -> (row, sub-passage rows).
 
         Passages whose content stays keep their key, so neither their vector nor its index entry moves.
         """
@@ -265,7 +265,7 @@ class Store:
             _insert_vectors(connection, vectors, embedder)
 
     def drop_other_vectors(self, embedder: str) -> None:
-        """Another model's vectors: of no use once this one's are complete."""
+        """Deletes another model's vectors, which are useless once this model's are complete."""
         with self.transaction() as connection:
             connection.execute("DELETE FROM vectors WHERE embedder != ?", (embedder,))
 
@@ -306,7 +306,7 @@ def _insert_chunk(connection: sqlite3.Connection, document: Document, chunk: Chu
 def _drop_stale_chunks(
     connection: sqlite3.Connection, document: Document, chunks: Sequence[Chunk]
 ) -> tuple[dict[str, list[int]], set[str]]:
-    """Delete the old passages that the new version lacks: keys of those that stay by content, contents that went."""
+    """Deletes the passages that the new version lacks; returns the keys of kept passages by content, and deleted contents."""
     row = connection.execute("SELECT scopes FROM documents WHERE id = ?", (document.id,)).fetchone()
     if row is None:
         return {}, set()
@@ -340,7 +340,7 @@ def _insert_vectors(connection: sqlite3.Connection, vectors: VectorsByDigest, em
 
 
 def _sweep_vectors(connection: sqlite3.Connection, digests: Iterable[str]) -> None:
-    """Vectors of content that no passage holds any more: erased text leaves no trace."""
+    """Deletes vectors of content that no passage contains any more, so that erased text leaves no trace."""
     connection.executemany(
         "DELETE FROM vectors WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM chunks WHERE digest = ?1)",
         [(digest,) for digest in digests],

@@ -1,4 +1,4 @@
-"""Markdown tables in a document's text: found, cut by rows under their header, and read cell by cell."""
+"""Finds Markdown tables in a document's text, splits them by rows under their header, and parses cells."""
 
 from __future__ import annotations
 

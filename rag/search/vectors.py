@@ -2,9 +2,9 @@
 
 Chroma holds one collection per scope, ids and vectors only: a question opens the collections it may read
 and no others, so no filter can be forgotten, and none slows the search (a `where` over many teams costs
-478 ms at 100,000 passages). Whoever reads more than FEW scopes is answered from one more collection that holds every
-passage: more neighbours are taken than are asked for, and those stay that stand in one of the scopes (25 collections
-cost 20 ms). One process at a time owns the folder: two would corrupt it.
+478 ms at 100,000 passages). A reader of more than FEW scopes is served from one more collection with every passage:
+the search takes extra neighbours and keeps those within the scopes (25 collections cost 20 ms). One process at a time owns the folder: two would
+corrupt it.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ class Vectors(Protocol):
         """Keys of the `n` nearest passages that readers of `scopes` may see, best first."""
 
     def catch_up(self) -> None:
-        """Take over what the store has changed."""
+        """Copies the store's changes."""
 
     @property
     def refresh(self) -> Callable[[], None]:
-        """Takes over what another process has changed: at once where that is quick, else soon."""
+        """Copies another process's changes: at once if that is quick, else in the background."""
 
     def close(self) -> None:
-        """Let go of files and locks."""
+        """Releases files and locks."""
 
 
 def keys_by_scope(store: Store, scopes: Iterable[str] | None = None) -> dict[str, set[int]]:
@@ -69,8 +69,8 @@ def keys_by_scope(store: Store, scopes: Iterable[str] | None = None) -> dict[str
 class Refresher:
     """Calls `catch_up` when the store is ahead; in a thread of its own once that has proved slow.
 
-    A search meanwhile lacks the newest passages in its vectors only: words find them already, and what was
-    removed or closed off is filtered by the store.
+    Meanwhile a search lacks only the newest passages' vectors: the word search finds them already, and the store
+    filters removed and restricted passages.
     """
 
     QUICK_S = 0.05
@@ -98,7 +98,7 @@ class Refresher:
         begin = time.monotonic()
         try:
             self._catch_up()
-        except Exception:  # the edge of this thread: the search goes on with what it has
+        except Exception:  # the thread's outermost frame: the search continues with the vectors it has
             log.exception("the vector index could not catch up")
         self._took = time.monotonic() - begin
 
@@ -174,11 +174,11 @@ class ChromaVectors:
         self._drop_other_embedders()
 
     def search(self, row: np.ndarray, scopes: frozenset[str], n: int) -> list[int]:
-        """A server that fails is fed anew once; if it stays away the words have to find the passages."""
+        """Reloads a failed server once; if it stays away, the word search alone finds passages."""
         for attempt in (1, 2):
             try:
                 return self._search(row, scopes, n)
-            except Exception:  # chromadb and httpx raise what they like when a server is lost
+            except Exception:  # chromadb and httpx raise various errors when a server is lost
                 log.warning("Chroma did not answer (try %d)", attempt, exc_info=attempt == 2)
                 if attempt == 1:
                     self._forget()

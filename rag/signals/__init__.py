@@ -1,1 +1,1 @@
-"""What a question says: typed signals read from messy text."""
+"""Reads typed signals from messy text."""

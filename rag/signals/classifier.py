@@ -20,7 +20,7 @@ from rag.signals.lexicon import Cue, Lexicon
 from rag.signals.numbers import read_counts
 
 HEADS = Path(__file__).parents[1] / "data" / "heads.npz"
-CUE_WEIGHT = 0.8  # how far a cue counts beside the meaning, a unit vector; chosen by cross-validation
+CUE_WEIGHT = 0.8  # the weight of a cue against the embedding, a unit vector; chosen by cross-validation
 SHAPE = ("question_mark", "starts_wh", "numbers", "long", "we")
 KINDS = ("examples", "examples_raw", "classes", "per_class", "eval_n", "score", "target", "monthly_cost", "budget_usd",
          "latency_ms", "volume_month", "kb_tokens", "pretrain_tokens", "gpus", "epochs", "deadline_days")  # fmt: skip
@@ -76,7 +76,7 @@ def features(text: str, vector: np.ndarray, cues: Sequence[Cue], lexicon: Lexico
 
 
 def signature(lexicon: Lexicon, embedder: str) -> str:
-    """What the weights must have been trained with; another precision of the same model is the same."""
+    """The signature that the weights must have been trained with; it ignores the model's precision."""
     model = embedder.split("-")[0]
     return json.dumps([model, [f"{signal}={value}" for signal, value in lexicon.names], [*SHAPE, *KINDS]])
 

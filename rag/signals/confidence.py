@@ -1,9 +1,9 @@
-"""How sure a reading is: the share that was right among readings like it, as it was measured.
+"""The confidence of a reading: the measured share of right verdicts among similar readings.
 
-Like it: as much of the probability spoke for the verdict, or, where that was not weighed, the two readers agreed or differed.
+Similar means: the same probability of the verdict, or, where there is none, the same agreement of the two readers.
 
 Reads rag/data/reading_trust.json, written by `python -m rag.evaluation.compare_readers --write` from messages of authors
-whom neither reader had read. Covers words for the share. Does not cover what was not read at all.
+that neither reader was trained on. Covers words for the share. Does not cover unread signals.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ SHARES = (0.0, 0.6, 0.75, 0.95)  # of the probability for the verdict: where eac
 SURE_SHARE, LIKELY_SHARE = 0.85, 0.65  # of verdicts right: from here on "sure", "likely"
 
 
-def agreement(agree: bool, decisive_doubts: int) -> Agreement:
+def agreement(agree: bool, decisive_conflicts: int) -> Agreement:
     """The class of a reading that its confidence was measured for."""
-    if agree and decisive_doubts == 0:
+    if agree and decisive_conflicts == 0:
         return "agree"
-    return "one_doubt" if decisive_doubts <= 1 else "several_doubts"
+    return "one_doubt" if decisive_conflicts <= 1 else "several_doubts"
 
 
 def share_right(reading: Reading) -> float | None:
@@ -39,7 +39,7 @@ def share_right(reading: Reading) -> float | None:
     shares = _calibration()["confidence"]
     if reading.share is not None:
         return float(shares[share_bin(reading.share)]["right"])
-    decisive = sum(doubt.decisive for doubt in reading.doubts)
+    decisive = sum(doubt.decisive for doubt in reading.conflicts)
     return float(shares[agreement(reading.agree, decisive)]["right"])
 
 
@@ -48,7 +48,7 @@ def share_bin(share: float) -> str:
     return str(max(start for start in SHARES if start <= max(share, 0.0)))
 
 
-def spoken_confidence(share: float | None) -> str:
+def confidence_words(share: float | None) -> str:
     """The share in words: "sure", "likely" or "a guess"."""
     if share is None or share < LIKELY_SHARE:
         return "a guess"
@@ -56,16 +56,16 @@ def spoken_confidence(share: float | None) -> str:
 
 
 def measured_trust() -> Trust:
-    """Whom of the two embedded readers to believe, signal by signal."""
+    """Which of the two embedded readers to trust, by signal."""
     return Trust(_calibration()["trust"], "first", READS)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one reading was and whether its verdict was right."""
+    """The confidence class of one reading and whether its verdict was right."""
 
     agree: bool
-    decisive_doubts: int
+    decisive_conflicts: int
     share: float
     right: bool
 
@@ -76,7 +76,7 @@ def calibration_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     The calibration error is that of the bins, on each half of the outcomes with the shares of the other half.
     """
     bins = [(share_bin(one.share), one.right) for one in outcomes]
-    classes = [(agreement(one.agree, one.decisive_doubts), one.right) for one in outcomes]
+    classes = [(agreement(one.agree, one.decisive_conflicts), one.right) for one in outcomes]
     halves = [bins[start::2] for start in (0, 1)]
     error = 0.0
     for half, other in (halves, halves[::-1]):

@@ -1,4 +1,4 @@
-"""Numbers of what it learns from: classes, examples, documents, held-out rows, bare scores.
+"""Parses numbers about the data: classes, examples, documents, held-out rows, bare scores.
 
 Each rule takes the number, the words before and after it within its clause, and the whole text. Their order stands in
 rag/signals/numbers.py. Pure.

@@ -1,4 +1,4 @@
-"""Which of ten languages a message is written in: by its script, else by py3langid among seven Latin ones; no network."""
+"""Detects which of ten languages a message is in: by its script, else by py3langid among seven Latin ones; no network."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from rag.one_at_a_time import one_at_a_time
 
 LATIN = ("en", "de", "fr", "es", "pt", "it", "nl")
 LANGUAGES = tuple(sorted((*LATIN, "ja", "ru", "zh")))
-MAX_ENGLISH = 0.1  # probability of English up to which another language is believed
+MAX_ENGLISH = 0.1  # highest probability of English at which another language is accepted
 MIN_WORDS = 4
 KANA = re.compile(r"[\u3040-\u30ff]")
 HAN = re.compile(r"[\u4e00-\u9fff]")
 CYRILLIC = re.compile(r"[\u0400-\u04ff]")
 LETTER = re.compile(r"[^\W\d_]")
-MIN_SCRIPT = 0.3  # share of the letters from which a script tells the language
+MIN_SCRIPT = 0.3  # share of the letters in a script that decides the language
 
 
 def language_of(text: str, before: str = "en") -> str:
     """The language of a message, one of LANGUAGES; `before` (the thread's) for one that is too short to tell."""
-    language = _told_language(text, before)
+    language = _detect_language(text, before)
     return language if language in LANGUAGES else before
 
 
 @lru_cache(maxsize=64)
-def _told_language(text: str, before: str) -> str:
+def _detect_language(text: str, before: str) -> str:
     letters = len(LETTER.findall(text))
     if not letters:
         return before
@@ -47,7 +47,7 @@ def _told_language(text: str, before: str) -> str:
 
 
 class Identifier(Protocol):
-    """What is used of py3langid: the languages with their shares of the probability, the likeliest first."""
+    """The used part of py3langid: the languages with their probabilities, the likeliest first."""
 
     def rank(self, text: str) -> list[tuple[str, float]]: ...
 

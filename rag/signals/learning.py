@@ -1,4 +1,4 @@
-"""Whether somebody wants a model merely to learn from it or for fun, by a trained head over the message's meaning.
+"""Detects that somebody wants a model only to learn from it or for fun, by a trained head over the message's embedding.
 
 The weights (rag/data/learning.npz, float16) are trained by `python -m rag.evaluation.train_learning`.
 """
@@ -37,8 +37,8 @@ class LearningHead:
     def _heads(self) -> Heads:
         return load_heads(encoders_signature(self._embed.name, self._encode.name), self._path)
 
-    def applied(self, signals: Signals, text: str) -> Signals:
-        """The signals with `learning` where it is likely. A model to learn from is built from scratch unless examples of a task are told."""
+    def with_learning(self, signals: Signals, text: str) -> Signals:
+        """The signals with `learning` set where it is likely; such a model is built from scratch unless the text has examples of a task."""
         least = MIN_PROBABILITY.get(signals.topic)
         if least is None or signals.learning is not None or self(text) < least:
             return signals

@@ -1,4 +1,4 @@
-"""The cue lexicon: which telling words stand in a message, for which signal, and where.
+"""The cue lexicon: finds words in a message that indicate a signal, with their positions.
 
 Loads rag/data/cues.yaml (regular expressions by signal and value) and finds them; weighs nothing.
 """
@@ -23,7 +23,7 @@ _QUOTES = str.maketrans(
 
 @dataclass(frozen=True)
 class Cue:
-    """One hit: the signal and value it speaks for and the span of the words."""
+    """One hit: the signal and value that it indicates, and the span of the words."""
 
     signal: str
     value: str
@@ -43,7 +43,7 @@ class Lexicon:
 
     def find(self, text: str) -> list[Cue]:
         """Every hit in the text, at most four per pattern, in no particular order."""
-        plain = fold(text)
+        plain = lower_with_plain_quotes(text)
         cues = []
         for (signal, value), patterns in self.patterns.items():
             for pattern in patterns:
@@ -55,7 +55,7 @@ class Lexicon:
         return cues
 
 
-def fold(text: str) -> str:
+def lower_with_plain_quotes(text: str) -> str:
     """Lower case with plain quotes; every character keeps its place, so spans fit the original."""
     return "".join(c.lower() if len(c.lower()) == 1 else c for c in text.translate(_QUOTES))
 

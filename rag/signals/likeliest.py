@@ -1,8 +1,8 @@
-"""The verdict that most of the probability speaks for, and the likeliest reading that leads to it.
+"""The most probable verdict, and the likeliest reading that leads to it.
 
-The likeliest label of each head, taken alone, need not add up to the likeliest verdict: where "sort" and "search" share the
-task, one verdict may hold for both. So the likeliest combinations of labels are put to the decision table one by one, and
-their probabilities are added up by verdict. Heads are taken as independent. Covers heads; does not cover numbers.
+The likeliest labels of the single heads need not give the likeliest verdict: where "sort" and "search" share the task's
+probability, one verdict may hold for both. So the decision table judges the likeliest label combinations one by one, and
+their probabilities are summed by verdict. Heads are taken as independent. Covers heads; does not cover numbers.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from rag.signals.rules import FLAGS
 from rag.signals.schema import Signals
 from rag.signals.tuned_signals import NO_CASE, Probabilities
 
-MAX_READINGS = 64  # that are put to the table: 5 CPU-ms; 200 were no better
-ENOUGH = 0.97  # of the probability: what is left cannot change much
-MIN_PROBABILITY = 0.06  # of a label that is weighed at all
+MAX_READINGS = 64  # combinations to judge: 5 CPU-ms; 200 were no better
+ENOUGH = 0.97  # of the probability: the rest cannot change much
+MIN_PROBABILITY = 0.06  # the least probability of a label that counts
 PROBABILITY_FLOOR = 1e-6
 Label = tuple[str, str, bool]  # head, label, whether it holds
 Factor = Sequence[
@@ -30,7 +30,7 @@ Factor = Sequence[
 def likeliest_reading(
     signals: Signals, probabilities: Probabilities, verdict_of: Callable[[Signals], str]
 ) -> tuple[Signals, float]:
-    """(the likeliest reading of the likeliest verdict, the share 0-1 of the probability that speaks for this verdict).
+    """(the likeliest reading of the likeliest verdict, the probability 0-1 of this verdict).
 
     `signals` gives what no head reads, numbers above all; `verdict_of` tells what the decision table says on signals.
     """
@@ -84,7 +84,7 @@ def _likeliest_combinations(factors: Sequence[Factor]) -> Iterator[tuple[float, 
 
 
 def _with_labels(signals: Signals, labels: Sequence[Label], probabilities: Probabilities) -> Signals:
-    """The signals with these labels in the place of what they said; quotes stay where the value does."""
+    """The signals with their labels replaced; quotes stay where the value does."""
     values: dict[str, Any] = {"gaps": ()}
     gaps: list[str] = []
     for head, label, holds in labels:
@@ -109,7 +109,7 @@ def _with_labels(signals: Signals, labels: Sequence[Label], probabilities: Proba
 
 
 def _standing_quotes(signals: Signals, values: Mapping[str, Any]) -> dict[str, str]:
-    """The words behind what still holds; those behind gaps stand behind the first of them."""
+    """The quotes of unchanged values; the quote of the gaps belongs to the first gap."""
     changes = {name for name, value in values.items() if getattr(signals, name) != value}
     if values["gaps"][:1] == signals.gaps[:1]:
         changes -= {"gaps"}

@@ -1,4 +1,4 @@
-"""Reads signals with a language model; keeps only what stands in the user's own words.
+"""Reads signals with a language model; keeps only values with a verbatim quote from the user.
 
 A signal without a verbatim quote, or a number that its quote does not hold, is dropped. What is kept is one more
 vote beside the embedded readers (rag/signals/reading.py); the table alone decides.
@@ -26,7 +26,7 @@ from pydantic import (
 from rag.grounding import figures
 from rag.llm import CallBudget, Message, Shape
 from rag.redact import redact
-from rag.signals.lexicon import fold
+from rag.signals.lexicon import lower_with_plain_quotes
 from rag.signals.numbers import values_in
 from rag.signals.prompt_injection import fence
 from rag.signals.rules import EmbeddedReader
@@ -158,7 +158,7 @@ class LlmReader:
 
         Orders in it are cut and personal data is redacted before it leaves. Raises LanguageModelError.
         """
-        clean = redact(self._embedded.without_orders(question))
+        clean = redact(self._embedded.without_injections(question))
         if not clean:
             return None
         reading = budget.ask(ModelReading, reading_request(clean, context), MAX_READING_TOKENS, READING_SHARE)
@@ -222,8 +222,8 @@ def ground_signals(reading: ModelReading, text: str) -> Signals | None:
 
 def stands(quote: str, text: str) -> bool:
     """Whether the words stand in the text, case and white space apart."""
-    words = " ".join(fold(quote).split())
-    return len(words) > 1 and words in " ".join(fold(text).split())
+    words = " ".join(lower_with_plain_quotes(quote).split())
+    return len(words) > 1 and words in " ".join(lower_with_plain_quotes(text).split())
 
 
 def follows_from(name: str, value: Any, quote: str, text: str) -> bool:

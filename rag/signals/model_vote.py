@@ -1,5 +1,5 @@
-"""A language model's reading as one more vote beside the embedded readers: it settles what they doubt, it adds what
-decides nothing, and what it alone would decide becomes a doubt for the person.
+"""A language model's reading as one more vote beside the embedded readers: it settles what they conflict, it adds what
+decides nothing, and what it alone would decide becomes a conflict for the person.
 
 What the model leaves out takes nothing away. Measured with real models: docs/decisions.d/llm-path.md.
 """
@@ -10,44 +10,50 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from rag.signals.reading import Doubt, Reading, same_value
+from rag.signals.reading import Conflict, Reading, same_value
 from rag.signals.schema import SIGNAL_NAMES, Signals
 
 
 def with_model_vote(embedded: Reading, model: Signals, verdict_of: Callable[[Signals], str]) -> Reading:
     """The embedded reading after the model's vote; the model alone never changes what the table decides."""
-    signals, doubts = _settle(embedded, model)
+    signals, conflicts = _settle(embedded, model)
     verdict = verdict_of(signals)
     additions: dict[str, Any] = {}
     for name in SIGNAL_NAMES:
         ours, theirs = getattr(signals, name), getattr(model, name)
-        if _unsaid(theirs) or same_value(ours, theirs) or any(doubt.signal == name for doubt in doubts):
+        if (
+            _unsaid(theirs)
+            or same_value(ours, theirs)
+            or any(conflict.signal == name for conflict in conflicts)
+        ):
             continue
         decisive = verdict_of(_with(signals, {name: theirs}, model)) != verdict
         if _unsaid(ours) and not decisive:
             additions[name] = theirs
         else:
-            doubts.append(Doubt(name, (ours, theirs), decisive))
+            conflicts.append(Conflict(name, (ours, theirs), decisive))
     result = _with(signals, additions, model)
     if verdict_of(result) != verdict:  # none decides alone, together they do
-        doubts += [Doubt(name, (getattr(signals, name), value), True) for name, value in additions.items()]
+        conflicts += [
+            Conflict(name, (getattr(signals, name), value), True) for name, value in additions.items()
+        ]
         result = signals
-    doubts.sort(key=lambda doubt: not doubt.decisive)
-    agree = not any(doubt.decisive for doubt in doubts)
+    conflicts.sort(key=lambda conflict: not conflict.decisive)
+    agree = not any(conflict.decisive for conflict in conflicts)
     stands = agree and verdict_of(result) == verdict_of(embedded.signals)
     share = embedded.share if stands else None  # it spoke for the verdict before the vote
-    return replace(embedded, signals=result, doubts=tuple(doubts), agree=agree, share=share)
+    return replace(embedded, signals=result, conflicts=tuple(conflicts), agree=agree, share=share)
 
 
-def _settle(embedded: Reading, model: Signals) -> tuple[Signals, list[Doubt]]:
-    """The signals with each doubt decided where the model says what one of the two readers says: two of three."""
-    signals, left = embedded.signals, list[Doubt]()
-    for doubt in embedded.doubts:
-        vote = getattr(model, doubt.signal)
-        if _unsaid(vote) or not any(same_value(vote, value) for value in doubt.values):
-            left.append(doubt)
-        elif not same_value(vote, getattr(signals, doubt.signal)):
-            signals = _with(signals, {doubt.signal: vote}, model)
+def _settle(embedded: Reading, model: Signals) -> tuple[Signals, list[Conflict]]:
+    """The signals with each conflict decided where the model says what one of the two readers says: two of three."""
+    signals, left = embedded.signals, list[Conflict]()
+    for conflict in embedded.conflicts:
+        vote = getattr(model, conflict.signal)
+        if _unsaid(vote) or not any(same_value(vote, value) for value in conflict.values):
+            left.append(conflict)
+        elif not same_value(vote, getattr(signals, conflict.signal)):
+            signals = _with(signals, {conflict.signal: vote}, model)
     return signals, left
 
 

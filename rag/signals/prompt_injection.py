@@ -11,7 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from rag.signals.lexicon import Lexicon, fold
+from rag.signals.lexicon import Lexicon, lower_with_plain_quotes
 
 _MARKUP = re.compile(
     r"<(?P<tag>system|assistant|instructions?|admin)>.*?</(?P=tag)>|\[inst\].*?\[/inst\]|<\|im_start\|>.*?<\|im_end\|>"
@@ -77,7 +77,9 @@ def _mixes_alphabets(word: str) -> bool:
 
 def _orders(sentence: str, lexicon: Lexicon) -> list[tuple[int, int]]:
     patterns = lexicon.patterns[("topic", "injection")]
-    return sorted(match.span() for pattern in patterns for match in pattern.finditer(fold(sentence)))
+    return sorted(
+        match.span() for pattern in patterns for match in pattern.finditer(lower_with_plain_quotes(sentence))
+    )
 
 
 def _honest(part: str, lexicon: Lexicon) -> bool:

@@ -1,7 +1,7 @@
-"""Two readers' signals made one: the value to go by for each signal, and every signal on which they differ.
+"""Merges two readers' signals: the value to use for each signal, and every signal on which they disagree.
 
-Covers the merge and the doubts. Does not read text, and knows no decision table: what a signal decides is asked of
-`verdict_of`.
+Covers the merge and the conflicts. Does not read text or know the decision table: `verdict_of` tells what a
+signal decides.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ MAX_RELATIVE_DIFFERENCE = 0.05  # two numbers at most this far apart are the sam
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """One signal on which two readers differ: the first and the second reader's value (None or (): unsaid).
+class Conflict:
+    """A signal on which two readers disagree: the first and the second reader's value (None or (): unknown).
 
     `decisive`: the two values lead the decision table to different verdicts.
     """
@@ -30,24 +30,24 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Reading:
-    """What one message says: the merged signals, and the doubts with the decisive ones first.
+    """The reading of one message: the merged signals, and the conflicts, decisive ones first.
 
-    `agree` tells whether both readers' signals lead to the same verdict; None where a single reader read. `share` is how
-    much of the probability (0-1) speaks for the verdict of these signals, where that was weighed.
+    `agree` tells whether both readers' signals lead to the same verdict; None where a single reader read. `share` is the
+    probability (0-1) of the verdict, where it was computed.
     """
 
     signals: Signals
-    doubts: tuple[Doubt, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
     agree: bool | None = None
     share: float | None = None
 
 
 @dataclass(frozen=True)
 class Trust:
-    """Whom to believe where two readers differ, by signal: "first", "second", or "either" (the first that says one).
+    """Which reader to trust where two disagree, by signal: "first", "second", or "either" (the first with a value).
 
     `default` holds for signals without an entry; `reads` names the signals that the second reader can read at all:
-    its silence on any other signal is no opinion, and the first reader's value stands without a doubt.
+    its silence on any other signal means nothing, and the first reader's value is used without a conflict.
     """
 
     by_signal: Mapping[str, ReaderChoice] = field(default_factory=dict)
@@ -68,7 +68,7 @@ def merge_readings(
 ) -> Reading:
     """Both readers' signals merged by `trust`; `verdict_of` tells what the decision table says on signals.
 
-    `choose` makes the final signals of the merged ones, with the share of the probability that speaks for their verdict.
+    `choose` turns the merged signals into the final ones, with the probability of their verdict.
     """
     values: dict[str, Any] = {}
     quotes: dict[str, str] = {}
@@ -84,9 +84,11 @@ def merge_readings(
         if name in source.quotes and not _unsaid(pair[place]):
             quotes[name] = source.quotes[name]
     signals, share = choose(Signals.model_validate({**values, "quotes": quotes}))
-    doubts = [Doubt(name, pair, _decides(signals, name, pair, verdict_of)) for name, pair in differing]
-    doubts.sort(key=lambda doubt: not doubt.decisive)  # stable: within each half the schema's order stands
-    return Reading(signals, tuple(doubts), verdict_of(first) == verdict_of(second), share)
+    conflicts = [Conflict(name, pair, _decides(signals, name, pair, verdict_of)) for name, pair in differing]
+    conflicts.sort(
+        key=lambda conflict: not conflict.decisive
+    )  # a stable sort keeps the schema's order within each half
+    return Reading(signals, tuple(conflicts), verdict_of(first) == verdict_of(second), share)
 
 
 def same_value(one: Any, other: Any) -> bool:
@@ -116,6 +118,6 @@ def _believed_place(side: ReaderChoice, pair: tuple[Any, Any]) -> int:
 def _decides(
     signals: Signals, name: str, pair: tuple[Any, Any], verdict_of: Callable[[Signals], str]
 ) -> bool:
-    """Whether the two values of one signal, all else as merged, lead to different verdicts."""
+    """Whether the two values of one signal lead to different verdicts when the rest is merged."""
     one, other = (signals.model_copy(update={name: value}) for value in pair)
     return verdict_of(one) != verdict_of(other)

@@ -1,4 +1,4 @@
-"""Reads signals from messy text without any key: cues and numbers by pattern, the rest by trained heads.
+"""Reads signals from messy text without an API key: cues and numbers by pattern, the rest by trained heads.
 
 Covers what rag/data/prototypes.yaml and cues.yaml teach it, in English, French, German and Spanish. Text
 sets signals only; it never reaches a weight of the table.
@@ -16,9 +16,9 @@ from rag.signals.numbers import Count, read_counts
 from rag.signals.prompt_injection import screen
 from rag.signals.schema import SIGNAL_NAMES, Signals
 
-SURE = 0.2  # a flag counts from this probability on: the best F1 of five-fold cross-validation
-GAP_SURE = 0.3  # ... and a gap from this one: the sentences that name one name few cues
-DOUBT = 0.3  # chatter is this likely: enough where a message names neither task nor failure
+SURE = 0.2  # least probability of a flag: the best F1 of five-fold cross-validation
+GAP_SURE = 0.3  # least probability of a gap, whose sentences hold few cues
+DOUBT = 0.3  # least probability of small talk, where a message names neither task nor failure
 SIZES = ("examples", "classes", "per_class", "eval_n", "score", "volume_month", "latency_ms", "monthly_cost")
 MAX_TEXT = 4000
 FLAGS = {
@@ -51,12 +51,12 @@ class EmbeddedReader:
         self._gloss = load_glossary()
         self._heads = heads or load_heads(signature(self._lexicon, embed.name))
 
-    def without_orders(self, text: str) -> str:
-        """The text without the sentences that give the adviser orders; it may be empty."""
+    def without_injections(self, text: str) -> str:
+        """The text without sentences that are prompt injections; it may be empty."""
         return screen(text[:MAX_TEXT], self._lexicon).clean
 
     def __call__(self, question: str) -> Signals:
-        """What the question says; orders to the adviser in it are cut before anything is read."""
+        """The signals of the question; prompt injections are removed before reading."""
         screening = screen(question[:MAX_TEXT], self._lexicon)
         clean = screening.clean
         if not clean:
@@ -80,7 +80,7 @@ class EmbeddedReader:
         if screening.cut:
             values["injection"] = True
             if values.get("topic") != "guide" and not {"task", "gaps"} & values.keys():
-                values["topic"] = "injection"  # orders and nothing else
+                values["topic"] = "injection"  # nothing but prompt injections
         return Signals.model_validate({**values, "quotes": quotes})
 
 
@@ -102,7 +102,7 @@ def _from_heads(probabilities: Mapping[str, Mapping[str, float]], values: dict[s
         values["topic"] = "other"  # a decision about nothing at all needs more certainty
     sizes = sum(name in values for name in SIZES)
     if values["topic"] in ("other", "people") and "task" in values and sizes >= 2:
-        values["topic"] = "decision"  # nobody gives a task its volume and its examples in small talk
+        values["topic"] = "decision"  # small talk gives no volume and no examples of a task
     for flag, share in probabilities["flags"].items():
         if share >= SURE and flag in FLAGS:
             name, value = FLAGS[flag]
@@ -117,7 +117,7 @@ def _from_cues(
     counts: Sequence[Count],
     values: dict[str, Any],
 ) -> None:
-    """What only words can tell: how often facts change, skill, platform, flags without a head."""
+    """Signals from cues alone: how often facts change, skill, platform, flags without a head."""
     rates = [count for count in counts if count.kind in ("monthly_cost", "volume_month", "budget_usd")]
     if any(cue.value == "cheaper_untried" for cue in cues):
         values["cheaper_tier_tried"] = (

@@ -1,7 +1,7 @@
-"""What a question says about "should we train?": typed values, each beside the words it was read from.
+"""The signals of a question about "should we train?": typed values, each with its quote.
 
-Every signal may be unknown (None). Readers fill them, `rag.advice.decide` decides from them; nothing here
-weighs anything. Source of the vocabulary: docs/decisions.md, "The advisor's signals".
+Every signal may be unknown (None). Readers fill them and `rag.advice.decide` decides from them; this module has no
+weights. Source of the vocabulary: docs/decisions.md, "The advisor's signals".
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Skill = Literal["none", "some", "strong", "research"]
 
 
 class Signals(BaseModel):
-    """All that one thread has told so far; `quotes[name]` holds the user's words behind a value.
+    """The signals of a thread so far; `quotes[name]` holds the user's words behind a value.
 
     Units: tokens for kb/prompt/pretrain sizes, calls per calendar month, US dollars, milliseconds,
     percent (0-100) for score and target.
@@ -105,7 +105,7 @@ PER_MESSAGE = ("topic", "injection")  # never carried over from one message of a
 
 
 def merge(old: Signals, new: Signals) -> Signals:
-    """What the thread knows after one more message: the newer value wins, the unsaid stays.
+    """Merges the signals of one more message: the newer value wins, other values stay.
 
     A named gap replaces a vague one; a second named gap joins the first. Counts of one message belong
     together: new examples without a new per-class count drop the old per-class count, and vice versa.
@@ -133,13 +133,12 @@ def merge(old: Signals, new: Signals) -> Signals:
 
 
 def merged_gaps(old: tuple[Gap, ...], new: tuple[Gap, ...]) -> tuple[Gap, ...]:
-    """The newer named gaps first, then the older named ones; "vague" only where nothing is named."""
+    """The newer named gaps first, then the older ones; "vague" only where neither names a gap."""
     gaps = [gap for gap in (*new, *old) if gap != "vague"]
     return tuple(dict.fromkeys(gaps)) or tuple(dict.fromkeys((*new, *old)))
 
 
 def after_measuring(old: Signals, findings: Mapping[str, Any]) -> Signals:
-    """What is known once a measurement's `findings` (signals by name; others are passed over) replaced what was
-    said."""
+    """The signals after a measurement's `findings` (by name; unknown names are ignored) replaced stated values."""
     fresh = {name: value for name, value in findings.items() if name in SIGNAL_NAMES}
     return merge(old, Signals.model_validate({**fresh, "topic": "decision"}))

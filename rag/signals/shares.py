@@ -1,4 +1,4 @@
-"""Shares said in words ("a third", "every other", "one in twenty", "七成") and whether a share counts what is right or wrong.
+"""Parses shares in words ("a third", "every other", "one in twenty", "七成") and whether a share counts right or wrong cases.
 
 Ten languages, pure. Covers where a share stands and its value (0-1). Does not cover digits with a percent sign
 (rag/signals/quantities.py).
@@ -81,7 +81,7 @@ def is_rate(part: float, whole: float, link: str) -> bool:
 
 
 def counts_wrong(text: str, start: int, end: int) -> bool | None:
-    """Whether the share at this place counts what is wrong; None where no word beside it tells."""
+    """Whether the share at this position counts wrong cases; None where no word beside it tells."""
     before = _CLAUSE.split(text[max(0, start - REACH) : start])[-1]
     after = _CLAUSE.split(text[end : end + REACH])[0]
     nearest: tuple[int, bool] | None = None

@@ -30,8 +30,8 @@ from rag.signals.tuned_graph import load_weights, weights_digest
 from rag.signals.tuned_signals import Probabilities, likeliest_kinds, signals_from
 
 MIN_COSINE_TO_FP32 = 0.99  # of the label logits on PROBES; below it int8 is not used on this machine
-ASIDES = ("guide", "document", "concierge", "other")  # topics that a terse statement about a case looks like
-MIN_OWN = 0.4  # of a label's probability from which its loudest words stand behind it
+ASIDES = ("guide", "document", "concierge", "other")  # topics that a short statement about a case resembles
+MIN_OWN = 0.4  # least probability of a label whose strongest tokens become its quote
 MULTILINGUAL_SHARE = {"en": 0.3, "other": 0.7}  # of the weight: docs/decisions.d/reading-third-round.md
 KIND_SHARE = {"en": 0.3, "other": 0.6}  # ... for what a number counts
 FIRST = "Should we train a model on our tickets?"
@@ -39,20 +39,20 @@ FIRST = "Should we train a model on our tickets?"
 
 @dataclass(frozen=True)
 class TunedReading:
-    """What the networks make of one text: probabilities by head and label, the kind of each quantity, and for each label
-    the token that spoke loudest for it (`offsets` are the tokens' places in the text)."""
+    """The networks' output for one text: probabilities by head and label, the kind of each quantity, and for each label
+    its strongest token (`offsets` are the tokens' positions in the text)."""
 
     text: str
     probabilities: Probabilities
     quantities: Sequence[Quantity]
     kinds: Sequence[str]
     offsets: Sequence[tuple[int, int]]
-    loudest: Mapping[str, int]
+    strongest_tokens: Mapping[str, int]
 
     def signals(self, in_case: bool = False) -> Signals:
         """The likeliest label of each head as signals; `in_case`: a statement in a thread about a case."""
         signals = signals_from(self.text, self.probabilities, self.quantities, self.kinds, in_case)
-        return _quoted(signals, self.text, self.offsets, self.loudest)
+        return _quoted(signals, self.text, self.offsets, self.strongest_tokens)
 
 
 class TunedReader:
@@ -66,7 +66,7 @@ class TunedReader:
         self._heads, self._exclusive, self._kinds = weights.heads, weights.exclusive, weights.kinds
 
     def __call__(self, text: str) -> Signals:
-        """What the text says, each value with the words that spoke loudest for it."""
+        """The signals of the text, each value with the words around its strongest token."""
         return self.look(text).signals()
 
     def look(self, text: str) -> TunedReading:
@@ -79,12 +79,12 @@ class TunedReader:
         kind_rows = self._kind_rows(kinds, encoding.offsets, quantities)
         quantity_kinds = likeliest_kinds(kind_rows, other.kinds, KIND_SHARE[language], self._kinds)
         probabilities = {}
-        loudest: dict[str, int] = {}
+        strongest_tokens: dict[str, int] = {}
         start = 0
         for head, names in self._heads.items():
             part = labels[start : start + len(names)]
             probabilities[head] = dict(zip(names, _probabilities(part, head in self._exclusive), strict=True))
-            loudest |= {
+            strongest_tokens |= {
                 name: int(place) for name, place in zip(names, focus[start : start + len(names)], strict=True)
             }
             start += len(names)
@@ -92,8 +92,10 @@ class TunedReader:
             name for shares in probabilities.values() for name, p in shares.items() if p >= MIN_OWN
         }
         probabilities = mix(probabilities, other.probabilities, MULTILINGUAL_SHARE[language])
-        loudest = {name: loudest[name] for name in labels_of_ours & loudest.keys()}
-        return TunedReading(text, probabilities, quantities, quantity_kinds, encoding.offsets, loudest)
+        strongest_tokens = {name: strongest_tokens[name] for name in labels_of_ours & strongest_tokens.keys()}
+        return TunedReading(
+            text, probabilities, quantities, quantity_kinds, encoding.offsets, strongest_tokens
+        )
 
     def agreement(self, reference: np.ndarray) -> float:
         """The lowest cosine of the label logits on PROBES to the fp32 graph's."""
@@ -130,13 +132,13 @@ def _probabilities(logits: np.ndarray, exclusive: bool) -> list[float]:
 
 
 def _quoted(
-    signals: Signals, text: str, offsets: Sequence[tuple[int, int]], loudest: Mapping[str, int]
+    signals: Signals, text: str, offsets: Sequence[tuple[int, int]], strongest_tokens: Mapping[str, int]
 ) -> Signals:
-    """The signals with the words around the token that spoke loudest for each value, where a head read it."""
+    """The signals with the words around the strongest token of each value that a head read."""
     quotes = dict(signals.quotes)
     for name in ("task", "baseline", "gaps"):
         value = signals.gap if name == "gaps" else getattr(signals, name)
-        place = loudest.get(str(value), len(offsets))
+        place = strongest_tokens.get(str(value), len(offsets))
         if place < len(offsets):
             start, end = offsets[place]
             if end > start and (words := words_around(text, start, end)):
@@ -157,7 +159,7 @@ def load_tuned_reader(cache: Path) -> TunedReader:
 
 
 class ReaderPair:
-    """`pair(question)` gives a Reading: both readers' signals merged by measured trust, with their doubts."""
+    """`pair(question)` gives a Reading: both readers' signals merged by measured trust, with their conflicts."""
 
     def __init__(
         self,
@@ -169,22 +171,19 @@ class ReaderPair:
         self._embedded, self._second, self._verdict_of = embedded, second, verdict_of
         self._learning = learning
         self._trust = measured_trust()
-        self(
-            FIRST
-        )  # what is read at first use is read here: not under the first questions, nor once for each of them
+        self(FIRST)  # loads lazy data now, so that the first questions neither wait nor load it once each
 
     def __call__(self, question: str, in_case: bool = False) -> Reading:
-        """What the question says; orders to the adviser are cut before either reader reads.
+        """The merged reading of the question; prompt injections are removed before either reader reads.
 
-        `in_case`: a statement in a thread about a case, read as one unless it is small talk: alone no message about a
-        case, and stating nothing.
+        `in_case`: a statement in a thread about a case; it is read as one unless it is small talk that states nothing.
         """
         first = self._embedded(question)
-        clean = self._embedded.without_orders(question[:MAX_TEXT])
+        clean = self._embedded.without_injections(question[:MAX_TEXT])
         if not clean or first.topic == "injection":
             return Reading(first)
         reading = self._pair_reading(first, clean, in_case)
-        return replace(reading, signals=self._learning.applied(reading.signals, clean))
+        return replace(reading, signals=self._learning.with_learning(reading.signals, clean))
 
     def _pair_reading(self, first: Signals, clean: str, in_case: bool) -> Reading:
         second = self._second.look(clean)
@@ -195,8 +194,8 @@ class ReaderPair:
         return self._merge(first, second.signals(first.topic == "decision"))
 
     def _merge(self, first: Signals, second: Signals, probabilities: Probabilities | None = None) -> Reading:
-        """The merged signals; by the whole of the `probabilities` where the message stands alone: of a thread's fragment
-        the verdict is none to go by."""
+        """The merged signals; for a message on its own, those of the most probable verdict. A fragment of a thread has no
+        verdict of its own."""
         second = second.model_copy(update={"injection": first.injection})
 
         def choose(signals: Signals) -> tuple[Signals, float | None]:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from rag.errors import RagError
-from rag.search.graph_draft import Draft
+from rag.search.graph_builder import GraphBuilder
 from rag.search.minilm_onnx import (
     LAYERS,
     WEIGHTS_SHA256,
@@ -110,24 +110,24 @@ def draw_graph(weights: Mapping[str, np.ndarray], int8: bool) -> Any:
     """
     from onnx import TensorProto, helper
 
-    draft = Draft(dict(weights), int8)
-    state = embed_tokens(draft)
+    builder = GraphBuilder(dict(weights), int8)
+    state = embed_tokens(builder)
     for number in range(LAYERS):
-        state = encode_layer(draft, state, f"encoder.layer.{number}.")
-    scores = draft.add(
-        "MatMul", [state, draft.weight("attention.weight", transpose=True)], "attention_scores"
+        state = encode_layer(builder, state, f"encoder.layer.{number}.")
+    scores = builder.add(
+        "MatMul", [state, builder.weight("attention.weight", transpose=True)], "attention_scores"
     )
-    evidence = draft.add(
-        "MatMul", [state, draft.weight("evidence.weight", transpose=True)], "evidence_scores"
+    evidence = builder.add(
+        "MatMul", [state, builder.weight("evidence.weight", transpose=True)], "evidence_scores"
     )
-    shares = draft.add("Softmax", [scores], "attention_shares", axis=1)
-    voices = draft.add("Mul", [shares, evidence], "voices")
-    tokens = draft.constant("token_axis", np.asarray([1], dtype=np.int64))
-    totals = draft.add("ReduceSum", [voices, tokens], "label_sums", keepdims=0)
-    draft.add("Add", [totals, draft.weight("evidence.bias")], "labels")
-    draft.add("ArgMax", [voices], "focus", axis=1, keepdims=0)
-    kinds = draft.add("MatMul", [state, draft.weight("kind.weight", transpose=True)], "kinds_raw")
-    draft.add("Add", [kinds, draft.weight("kind.bias")], "kinds")
+    shares = builder.add("Softmax", [scores], "attention_shares", axis=1)
+    voices = builder.add("Mul", [shares, evidence], "voices")
+    tokens = builder.constant("token_axis", np.asarray([1], dtype=np.int64))
+    totals = builder.add("ReduceSum", [voices, tokens], "label_sums", keepdims=0)
+    builder.add("Add", [totals, builder.weight("evidence.bias")], "labels")
+    builder.add("ArgMax", [voices], "focus", axis=1, keepdims=0)
+    kinds = builder.add("MatMul", [state, builder.weight("kind.weight", transpose=True)], "kinds_raw")
+    builder.add("Add", [kinds, builder.weight("kind.bias")], "kinds")
     inputs = [
         helper.make_tensor_value_info(n, TensorProto.INT32, ["batch", "length"]) for n in ("ids", "mask")
     ]
@@ -136,7 +136,7 @@ def draw_graph(weights: Mapping[str, np.ndarray], int8: bool) -> Any:
         helper.make_tensor_value_info("kinds", TensorProto.FLOAT, ["batch", "length", "kind_count"]),
         helper.make_tensor_value_info("focus", TensorProto.INT64, ["batch", "label_count"]),
     ]
-    return draft.model("reader", inputs, outputs)
+    return builder.model("reader", inputs, outputs)
 
 
 if __name__ == "__main__":

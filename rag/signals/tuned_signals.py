@@ -1,4 +1,4 @@
-"""The second reader's probabilities become signals; pure, so that training and the running bot share it."""
+"""Converts the second reader's probabilities to signals; pure, so that training and the running bot share it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rag.signals.quantities import Quantity
 from rag.signals.rules import FLAGS
 from rag.signals.schema import Signals
 
-MIN_GAP_PROBABILITY = 0.4  # a first guess for rare labels; not tuned
+MIN_GAP_PROBABILITY = 0.4  # an untuned default for rare labels
 MIN_FLAG_PROBABILITY = 0.4
 NO_KIND = "other"
 NO_CASE = frozenset({"other", "people", "injection", "concierge", "document"})
@@ -35,9 +35,9 @@ def signals_from(
 ) -> Signals:
     """Signals of one message from the probabilities by head and label and the kind of each quantity in it.
 
-    `in_case`: it is a statement of a thread about a case, so that its topic is a decision whatever it looks like alone.
+    `in_case`: a statement of a thread about a case, so that its topic is always a decision.
 
-    The heads beside topic were trained on decisions and questions of fact alone; on small talk they read what nobody said.
+    The heads beside topic were trained on decisions and questions of fact alone; on small talk their output means nothing.
     """
     values: dict[str, Any] = {"topic": "decision" if in_case else likeliest(probabilities["topic"])}
     kinds = [plain or kind for plain, kind in zip(plain_kinds(text, quantities), kinds, strict=True)]

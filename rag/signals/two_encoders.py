@@ -1,4 +1,4 @@
-"""A short text as the numbers of both encoders: what small trained heads read."""
+"""Features of a short text from both encoders, for small trained heads."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ def two_encodings(text: str, lang: str, embed: Encode, encode: Encode) -> np.nda
 
 
 def encoders_signature(embedder: str, encoder: str) -> str:
-    """What the weights must have been trained with; another precision of the same model is the same."""
+    """The signature that the weights must have been trained with; it ignores the model's precision."""
     return json.dumps([embedder.split("-")[0], encoder])

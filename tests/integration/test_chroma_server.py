@@ -18,11 +18,11 @@ from bot.playground.patience import Patience
 from rag.errors import RagError
 from rag.index import Index
 from rag.search.embedding import MiniLM
-from rag.search.retrieval import Legs, retrieve
+from rag.search.retrieval import SearchWeights, retrieve
 
 pytestmark = pytest.mark.integration
 EVERYONE = frozenset({"workspace"})
-BY_MEANING = Legs(exact=0, words=0)
+BY_MEANING = SearchWeights(exact=0, words=0)
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ MENU, UNSEEN, FORM, NO_SCRIPT = (
 
 
 def clean(soup: Element) -> LeftOut:
-    """Takes out of the page what is no text of it and turns what opens a panel into that panel's heading."""
+    """Removes non-text elements from the page and turns each panel's toggle into a heading."""
     from bs4 import Comment
 
     left_out = LeftOut()
@@ -128,7 +128,7 @@ def _is_hidden(tag: Element) -> bool:
 
 
 def _can_be_opened(element: Element, targets: set[str]) -> bool:
-    """Whether a visitor sees it after a click; what is hidden from screen readers alone is on the page anyway."""
+    """Whether a click shows the element; content hidden only from screen readers is visible anyway."""
     attributes = element.attrs
     style = str(attributes.get("style", ""))
     if "hidden" not in attributes and not _HIDDEN.search(style):
@@ -186,7 +186,7 @@ def _is_link_list(element: Element) -> bool:
 
 
 def _head_panels(soup: Element, left_out: LeftOut) -> None:
-    """What opens a panel becomes a heading below the section's own; other buttons are no text."""
+    """Turns toggles of panels into headings below the section's own; removes other buttons."""
     base = None
     for tag in soup.find_all([*HEADINGS, "summary", "button", "dt", _is_opener_of_text]):
         if tag.decomposed or tag.parent is None:

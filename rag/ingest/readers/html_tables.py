@@ -1,4 +1,4 @@
-"""HTML tables made regular before they become Markdown: merged cells repeated, header rows joined, captions above.
+"""Makes HTML tables regular before their conversion to Markdown: repeats merged cells, joins header rows, puts captions above.
 
 Covers row and column spans (also to the end of a section), header rows of several levels, rows that head a group,
 tables for layout and tables inside cells. Does not cover tables drawn by other elements or by styles.
@@ -20,7 +20,7 @@ _YEAR = re.compile(r"(?:FY ?)?(?:19|20)\d\d")
 Grid = list[list[str]]
 
 
-def straighten_tables(soup: Element, body: Element) -> None:
+def regularise_tables(soup: Element, body: Element) -> None:
     """Each table of `body` becomes a header row and rows as wide as it; the innermost first."""
     for table in reversed(body.find_all("table")):
         rows = [row for row in table.find_all("tr") if row.find_parent("table") is table]

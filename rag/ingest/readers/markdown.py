@@ -17,7 +17,7 @@ import yaml
 from rag.errors import RagError
 from rag.ingest.readers.reader import MAX_TEXT_BYTES, Reader, Text
 from rag.ingest.readers.text import decode, join_wrapped, title_of
-from rag.signals.document_orders import order_note
+from rag.signals.document_injection import injection_note
 
 MAX_FRONT_MATTER = 20_000
 MAX_RULE = 2000  # characters of the line below a table's header
@@ -84,7 +84,7 @@ def _document(text: str, name: str, rewrite: Callable[[str], tuple[str, list[str
         raise RagError("holds no words. Add a file with words in it.")
     words = sum(len(part.split()) for part in unseen)
     notes = [f"left out {words:,} words of comments."] if words >= MIN_NOTED else []
-    notes += order_note(" \n".join(unseen), "in a comment")
+    notes += injection_note(" \n".join(unseen), "in a comment")
     return Text("", title or title_of(text, name), text, tuple(notes))
 
 

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 from rag.errors import RagError
 from rag.ingest.archive import check_zip
-from rag.ingest.readers.html_tables import straighten_tables
+from rag.ingest.readers.html_tables import regularise_tables
 from rag.ingest.readers.markdown_library import load_markitdown
 from rag.ingest.readers.reader import Reader, Text
-from rag.signals.document_orders import order_note
+from rag.signals.document_injection import injection_note
 
 OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -26,20 +26,20 @@ def read_docx(path: Path, name: str) -> list[Text]:
     library = load_markitdown()
     _check(path)
     converter = library.converters.DocxConverter()
-    converter._html_converter = cast(Any, _StraightTables())
+    converter._html_converter = cast(Any, _RegularTables())
     with path.open("rb") as stream:
         text = converter.convert(stream, library.StreamInfo(extension=".docx")).markdown
-    return _document(text, name, tuple(order_note(_unseen_words(path), "in a comment or hidden text")))
+    return _document(text, name, tuple(injection_note(_unseen_words(path), "in a comment or hidden text")))
 
 
-class _StraightTables:
-    """Stands where markitdown turns Word's HTML into Markdown, to make its tables regular first."""
+class _RegularTables:
+    """Replaces markitdown's converter of Word's HTML, to make tables regular first."""
 
     def convert_string(self, html: str, **options: Any) -> Any:
         from bs4 import BeautifulSoup
 
         soup: Any = BeautifulSoup(f"<body>{html}</body>", "lxml")
-        straighten_tables(soup, soup.body)
+        regularise_tables(soup, soup.body)
         return load_markitdown().converters.HtmlConverter().convert_string(str(soup.body), **options)
 
 

@@ -14,7 +14,7 @@ from rag.ingest.archive import check_zip
 from rag.ingest.readers.reader import Reader, Text
 from rag.ingest.readers.text import plain_stem
 from rag.ingest.readers.web import read_page
-from rag.signals.document_orders import order_note
+from rag.signals.document_injection import injection_note
 
 MAX_REPEATS = 50
 UNSEEN = {"office:annotation", "office:annotation-end", "text:tracked-changes", "text:hidden-text", "text:bibliography-source",
@@ -47,7 +47,7 @@ def read_odt(path: Path, name: str) -> list[Text]:
         raise RagError(
             "holds no text. If it shows pictures of text, save it as PDF and run text recognition."
         ) from error
-    notes = (*notes, *order_note(" \n".join(unseen), "in a comment or deleted text"))
+    notes = (*notes, *injection_note(" \n".join(unseen), "in a comment or deleted text"))
     return [Text("", (title or page_title)[:120], text, notes)]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from rag.errors import RagError
 from rag.ingest.readers.reader import MAX_TEXT_BYTES, Reader, Text
 from rag.ingest.readers.text import decode, plain_stem
-from rag.signals.document_orders import order_note
+from rag.signals.document_injection import injection_note
 
 _KEYWORD = re.compile(r"^\s*#\+([\w-]+):?\s*(.*)$")
 _LINK = re.compile(r"\[\[([^\]]+)\](?:\[([^\]]+)\])?\]")
@@ -41,7 +41,7 @@ def read_org(path: Path, name: str) -> list[Text]:
     if not any(char.isalnum() for char in text):
         raise RagError("holds no words. Add a file with words in it.")
     first = re.match(r"#\s+(.+)", text)
-    notes = tuple(order_note(" \n".join(unseen), "in a comment"))
+    notes = tuple(injection_note(" \n".join(unseen), "in a comment"))
     return [Text("", (title or (first[1] if first else "") or plain_stem(name))[:120], text, notes)]
 
 

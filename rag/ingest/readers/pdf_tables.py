@@ -30,7 +30,7 @@ class PageTable:
 
 
 class TableFinder:
-    """Finds the tables of one file's pages; `last_page` is where its time ended, None while it has some left."""
+    """Finds the tables of one file's pages; `last_page` is the page at which its time ran out, None before that."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._start = path, time.process_time()
@@ -51,7 +51,7 @@ class TableFinder:
             page_of_lines.close()
         except (MemoryError, ModuleNotFoundError):
             raise
-        except Exception:  # the edge: pdfium reads damaged files that break pdfminer in many ways
+        except Exception:  # pdfium reads damaged files that break pdfminer in many ways
             return []
         return sorted((one for one in candidates if one is not None), key=lambda one: one.top)
 
@@ -87,7 +87,7 @@ class TableFinder:
         return self._pages
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Closes the file."""
         if self._file is not None and self._pages:
             self._file.close()
         elif self._file is not None:  # closing asks for its pages, which cannot be told

@@ -1,4 +1,4 @@
-"""What a document reader is: the kinds of file that it reads and the function that turns one into Markdown."""
+"""The contract of a document reader: the kinds of file that it reads and the function that turns one into Markdown."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Reader:
 
     `read(path, name)` gives the documents of the file that calls itself `name`, or raises RagError with what to do.
     It runs in the confined process (rag/ingest/sandbox.py), where `preload` names the modules that load a shared
-    library, because no library can be loaded there later. `is_confined=False` is only for code of our own that parses
-    nothing but text; `holds_markup` then tells files that need the confined process all the same. A file is of this
+    library, because no library can be loaded there later. `is_confined=False` is only for our own code that parses plain
+    text; `holds_markup` then names files that still need the confined process. A file is of this
     kind by its suffix, or by its whole name inside a zip (`file_names`); `media_types` are those under which web
     servers send it.
     """

@@ -33,7 +33,7 @@ def load_readers() -> Mapping[str, Reader]:
 
 
 def find_reader(name: str) -> Reader | None:
-    """The reader for a file that calls itself `name`; None for a kind that nobody reads."""
+    """The reader for a file named `name`; None for an unsupported kind."""
     path = PurePosixPath(name)
     for reader in load_readers().values():
         if path.name in reader.file_names or path.suffix.lower() in reader.suffixes:

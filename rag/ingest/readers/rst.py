@@ -10,7 +10,7 @@ from rag.errors import RagError
 from rag.ingest.readers.reader import MAX_TEXT_BYTES, Reader, Text
 from rag.ingest.readers.text import decode, plain_stem
 from rag.ingest.readers.web import read_page
-from rag.signals.document_orders import order_note
+from rag.signals.document_injection import injection_note
 
 SILENT = {"toctree", "index", "meta", "contents", "sectnum", "image", "video", "highlight", "include", "literalinclude",
           "currentmodule", "module", "tags", "only-metadata"}  # fmt: skip
@@ -60,7 +60,7 @@ def read_rst(path: Path, name: str) -> list[Text]:
         names = ", ".join(include_names[:5])
         notes = (*notes, f"includes other files, which I did not follow ({names}). Add them too.")
     comments = " \n".join(_COMMENT.findall(source))
-    return [Text("", page_title, text, (*notes, *order_note(comments, "in a comment")))]
+    return [Text("", page_title, text, (*notes, *injection_note(comments, "in a comment")))]
 
 
 def _learn(source: str) -> None:

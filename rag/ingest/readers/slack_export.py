@@ -1,6 +1,6 @@
 """A Slack export's public channels: one document per channel and month, one section per conversation.
 
-Private channels and direct messages are in some exports too: they are left out, whoever adds the file.
+Some exports also contain private channels and direct messages: they are always left out.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _name(user: Message) -> str:
 
 
 def _line(message: Message, people: Mapping[str, str]) -> Line | None:
-    """A message as a person reads it; None for what the channel's machinery says, and for one without words."""
+    """A message as a person reads it; None for system messages and messages without words."""
     if message.get("subtype") in NOISE:
         return None
     text = _text(_raw_text(message), people)

@@ -1,4 +1,4 @@
-"""Text and tables that need no foreign reader: encodings told apart, a CSV FAQ made into sections, other CSV into a table."""
+"""Reads text and CSV without a foreign reader: detects encodings, turns a CSV FAQ into sections and other CSV into a table."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_table(path: Path, name: str) -> list[Text]:
 
 
 def join_wrapped(text: str, is_markdown: bool = False) -> str:
-    """Lines that an editor broke at a width are joined to paragraphs, so that no sentence is torn.
+    """Joins lines that an editor wrapped at a width to paragraphs, so that sentences stay whole.
 
     A break is the editor's where the next word would not have fitted; in plain text all breaks of a paragraph must be.
     In Markdown a line that goes on in small letters is joined too. Lists, tables, headings and quotes stay.

@@ -1,4 +1,4 @@
-"""HTML to Markdown: what a visitor of the page reads or opens, without scripts and menus."""
+"""HTML to Markdown: the text that a visitor reads or opens, without scripts and menus."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 from rag.errors import RagError
 from rag.ingest.readers.html_cleaning import HEADINGS, MENU, LeftOut, clean
-from rag.ingest.readers.html_tables import Element, straighten_tables
+from rag.ingest.readers.html_tables import Element, regularise_tables
 from rag.ingest.readers.markdown_library import load_markitdown
 from rag.ingest.readers.reader import MAX_TEXT_BYTES, Reader, Text
-from rag.signals.document_orders import order_note
+from rag.signals.document_injection import injection_note
 
 # Where known exporters and site builders put the article itself.
 ARTICLE = ["#main-content", "main", "[role=main]", "article", ".wiki-content", ".page-body"]
@@ -31,7 +31,7 @@ def markdown_of(data: bytes | str, fallback: str) -> tuple[str, str]:
 
 
 def read_page(data: bytes | str, fallback: str) -> tuple[str, str, tuple[str, ...]]:
-    """Title and Markdown of an HTML page, and what was left out of it that a person should know."""
+    """Title and Markdown of an HTML page, and notes on left-out parts that a person should know."""
     from bs4 import BeautifulSoup
 
     soup: Element = BeautifulSoup(data, "lxml")
@@ -44,13 +44,13 @@ def read_page(data: bytes | str, fallback: str) -> tuple[str, str, tuple[str, ..
         link.unwrap()
     for image in body.find_all(["img", "picture"]):
         image.replace_with(str(image.get("alt") or ""))
-    straighten_tables(soup, body)
+    regularise_tables(soup, body)
     text = (
         load_markitdown().converters.HtmlConverter().convert_string(f"<body>{body}</body>").markdown.strip()
     )
     if not re.search(r"\w", text):
         raise RagError("holds no text without its scripts. Save the page from your browser, or as PDF.")
-    notes = (*left_out.notes(), *order_note(" \n".join(left_out.unseen), "out of a visitor's sight"))
+    notes = (*left_out.notes(), *injection_note(" \n".join(left_out.unseen), "out of a visitor's sight"))
     has_top = re.match(r"#\s", text)
     return title[:120], text if has_top else f"# {title[:120]}\n\n{text}", tuple(notes)
 

@@ -63,7 +63,7 @@ def sentences(advice: Advice, final: bool) -> Iterator[str]:
     """All that is told beside cited passages."""
     yield headline(advice, ENGLISH, final)
     yield next_step(advice, ENGLISH)
-    yield cost_line(advice.verdict, advice.facts_told, PRICES)
+    yield cost_line(advice.verdict, advice.stated_facts, PRICES)
     yield from (answer_move(move, advice, PRICES, ENGLISH) for move in ("advice", "saving", "next", "cost"))
 
 
@@ -113,7 +113,7 @@ def test_no_figure_is_told_that_was_not_read(decisions: list[tuple[str, Advice, 
 
 def figures_in(advice: Advice) -> set[str]:
     """The figures that were said, as an answer may write them."""
-    values = [v for v in advice.facts_told.known_values().values() if isinstance(v, int | float)]
+    values = [v for v in advice.stated_facts.known_values().values() if isinstance(v, int | float)]
     return {
         text
         for v in values
@@ -134,6 +134,6 @@ def test_what_would_change_it_never_contradicts(decisions: list[tuple[str, Advic
 def test_a_count_is_not_used_against_itself(decisions: list[tuple[str, Advice, bool]]) -> None:
     """Who has 900 examples is not told that something becomes possible at 500."""
     for question, advice, _ in decisions:
-        if (advice.facts_told.examples or 0) >= 500:
+        if (advice.stated_facts.examples or 0) >= 500:
             assert "500 examples are approved" not in headline(advice, ENGLISH), question
             assert "500+" not in next_step(advice, ENGLISH), question

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rag.advice.conversation import MAX_QUESTIONS, Thread, decide_turn, hear
+from rag.advice.conversation import MAX_QUESTIONS, Thread, decide_turn, update_thread
 from rag.advice.decision_table import load_table
 from rag.advice.moves import MoveReader
 from rag.adviser import Adviser
@@ -101,9 +101,9 @@ def test_a_bare_number_answers_the_question_that_waits() -> None:
     def never(text: str) -> Signals:
         raise AssertionError(f"{text!r} needs no reading")
 
-    examples = hear(Thread(blank, ("examples",), "examples"), "about 800", never, table).signals
-    score = hear(Thread(blank, ("score",), "score"), "72%", never, table).signals
-    nothing = hear(Thread(blank, ("examples",), "examples"), "None.", never, table).signals
+    examples = update_thread(Thread(blank, ("examples",), "examples"), "about 800", never, table).signals
+    score = update_thread(Thread(blank, ("score",), "score"), "72%", never, table).signals
+    nothing = update_thread(Thread(blank, ("examples",), "examples"), "None.", never, table).signals
     assert examples is not None
     assert examples.examples == 800
     assert score is not None
@@ -248,5 +248,5 @@ def test_a_message_is_read_once(text: str) -> None:
         return Signals.model_validate({"topic": "decision", "examples": 400})
 
     thread = Thread(Signals.model_validate({"topic": "decision", "task": "reply"}))
-    hear(thread, text, read, load_table(), read)
+    update_thread(thread, text, read, load_table(), read)
     assert readings == [text]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rag.advice.conversation import Thread, correct, hear
+from rag.advice.conversation import Thread, correct, update_thread
 from rag.advice.decision_table import load_table
 from rag.advice.menus import choice_of, menus_of, parse_correction, typed_correction
 from rag.advice.phrases import load_phrases_of
@@ -109,15 +109,17 @@ def test_a_count_is_set_in_the_ways_people_write_it(text: str, count: int) -> No
 def test_a_guess_never_replaces_what_was_confirmed_or_said() -> None:
     """A later message without words of its own for the task leaves it; words of its own replace it."""
     first = correct(thread_of(task="classify"), [parse_correction("task=extract")])
-    guess = hear(first, "400 a day", lambda text: message(task="reply"), TABLE)
+    guess = update_thread(first, "400 a day", lambda text: message(task="reply"), TABLE)
     assert guess.signals is not None
     assert (guess.signals.task, "task" in guess.confirmations) == ("extract", True)
-    guess = hear(
+    guess = update_thread(
         thread_of(("task",), task="classify"), "400 a day", lambda text: message(task="reply"), TABLE
     )
     assert guess.signals is not None
     assert guess.signals.task == "classify"
-    second = hear(first, "no, it drafts replies", lambda text: message(("task",), task="reply"), TABLE)
+    second = update_thread(
+        first, "no, it drafts replies", lambda text: message(("task",), task="reply"), TABLE
+    )
     assert second.signals is not None
     assert (second.signals.task, "task" in second.confirmations) == ("reply", False)
 
@@ -126,8 +128,8 @@ def test_a_correction_in_words_replaces_the_gap_and_an_addition_joins_it() -> No
     """ "no, it is the format" takes the tone away; "also the format" keeps it."""
     before = thread_of(("gaps",), task="reply", gaps=("style",))
     format_too = message(("gaps",), gaps=("format",))
-    swap = hear(before, "no, it's the format", lambda text: format_too, TABLE).signals
-    union = hear(before, "the format breaks, too", lambda text: format_too, TABLE).signals
+    swap = update_thread(before, "no, it's the format", lambda text: format_too, TABLE).signals
+    union = update_thread(before, "the format breaks, too", lambda text: format_too, TABLE).signals
     assert swap is not None
     assert union is not None
     assert swap.gaps == ("format",)
@@ -137,7 +139,7 @@ def test_a_correction_in_words_replaces_the_gap_and_an_addition_joins_it() -> No
 def test_another_baseline_takes_the_old_score_with_it() -> None:
     """A score belongs to the prompt it was measured with."""
     before = thread_of(("baseline", "score"), task="classify", baseline="tried_fail", score=61.0, eval_n=200)
-    after = hear(
+    after = update_thread(
         before, "the new prompt works fine", lambda text: message(("baseline",), baseline="tried_ok"), TABLE
     )
     assert after.signals is not None
@@ -151,7 +153,7 @@ def test_another_baseline_takes_the_old_score_with_it() -> None:
 def test_a_permission_that_came_is_a_permission(text: str, consent: bool) -> None:
     """The block on personal data goes with it, and stays where it did not come."""
     before = thread_of(("pii", "consent"), task="reply", pii=True, consent=False)
-    after = hear(before, text, lambda _: message(), TABLE).signals
+    after = update_thread(before, text, lambda _: message(), TABLE).signals
     assert after is not None
     assert after.consent is consent
 

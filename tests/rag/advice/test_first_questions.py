@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rag.advice.facts_first import Bar, bar_for
+from rag.advice.document_questions import RequiredMatch, required_match
 from rag.adviser import Adviser
 from rag.index import Index
 from rag.reply import Reply, Verdict
@@ -80,12 +80,15 @@ def test_the_guide_answers_what_people_ask_first(guide: Adviser, question: str, 
 
 
 @pytest.mark.parametrize(
-    ("verdict", "bar"), [(Verdict.NEED_MORE_INFO, Bar.ENTRY), (Verdict.OFF_TOPIC, Bar.SURE)]
+    ("verdict", "bar"),
+    [(Verdict.NEED_MORE_INFO, RequiredMatch.ENTRY), (Verdict.OFF_TOPIC, RequiredMatch.SURE)],
 )
-def test_advice_outside_the_trade_is_looked_up_like_any_question(verdict: Verdict, bar: Bar) -> None:
+def test_advice_outside_the_trade_is_looked_up_like_any_question(
+    verdict: Verdict, bar: RequiredMatch
+) -> None:
     """Only what may be a case of training waits for an entry with that heading; "who should I ask" is a handbook's."""
     decision = SimpleNamespace(advice=SimpleNamespace(verdict=verdict))
-    assert bar_for("who should I ask for a new badge?", decision, []) is bar
+    assert required_match("who should I ask for a new badge?", decision, []) is bar
 
 
 @pytest.mark.parametrize("question", ["should we train a model?", "do we need to fine-tune?"])

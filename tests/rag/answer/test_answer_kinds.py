@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.answer.answer_kinds import lacks_kind
+from rag.answer.answer_kinds import lacks_answer_type
 from rag.answer.pieces import Piece
 from rag.search.retrieval import Passage
 
@@ -36,8 +36,8 @@ CASES = [
 @pytest.mark.parametrize(("question", "answer", "other"), CASES)
 def test_the_kind_of_thing_is_looked_for(question: str, answer: str, other: str) -> None:
     """Each in its own form."""
-    assert not lacks_kind(question, piece(answer))
-    assert lacks_kind(question, piece(other))
+    assert not lacks_answer_type(question, piece(answer))
+    assert lacks_answer_type(question, piece(other))
 
 
 @pytest.mark.parametrize(
@@ -58,31 +58,31 @@ def test_the_kind_of_thing_is_looked_for(question: str, answer: str, other: str)
 )
 def test_other_questions_are_left_to_the_fitted_score(question: str, text: str) -> None:
     """Only what has a form of its own is judged by form."""
-    assert not lacks_kind(question, piece(text))
+    assert not lacks_answer_type(question, piece(text))
 
 
 def test_money_of_a_row_stands_in_its_header() -> None:
     """A cell with a bare number answers for a price where its table is one of prices."""
     row = piece("| Barge | 125 |", "| Vessel | Fee |")
-    assert not lacks_kind("What is the fee for a barge?", row)
+    assert not lacks_answer_type("What is the fee for a barge?", row)
 
 
 def test_a_row_of_prices_does_not_count_its_label() -> None:
     """Asked how many huts there are, the price of one is no answer; a column of counts is."""
-    assert lacks_kind("how many huts are there?", piece("| Hut | 44 |", "| Per night | Low season |"))
-    assert not lacks_kind("how many huts are there?", piece("| Hut | 12 |", "| Kind | Number |"))
-    assert not lacks_kind("how many guests fit in a hut?", piece("| Hut | 4 |", "| Kind | Guests |"))
+    assert lacks_answer_type("how many huts are there?", piece("| Hut | 44 |", "| Per night | Low season |"))
+    assert not lacks_answer_type("how many huts are there?", piece("| Hut | 12 |", "| Kind | Number |"))
+    assert not lacks_answer_type("how many guests fit in a hut?", piece("| Hut | 4 |", "| Kind | Guests |"))
 
 
 def test_a_name_that_opens_a_sentence_is_one() -> None:
     """Where the passage knows the word as a name; "Brush the shelves" has none."""
     text = "[09:10] Rashid: who does it? Rashid writes the draft."
     passage = Passage("1", "d", "Chat", "Chat", text, None, 0.5)
-    assert not lacks_kind("Who writes the draft?", Piece(passage, "Rashid writes the draft."))
-    assert lacks_kind("Who writes the draft?", piece("Brush the draft with wax."))
+    assert not lacks_answer_type("Who writes the draft?", Piece(passage, "Rashid writes the draft."))
+    assert lacks_answer_type("Who writes the draft?", piece("Brush the draft with wax."))
 
 
 def test_a_phone_number_may_be_short() -> None:
     """An extension is one, a year is not."""
-    assert not lacks_kind("What is the phone number of the desk?", piece("Dial 3300 for the desk."))
-    assert lacks_kind("What is the phone number of the desk?", piece("The desk was opened in 2019."))
+    assert not lacks_answer_type("What is the phone number of the desk?", piece("Dial 3300 for the desk."))
+    assert lacks_answer_type("What is the phone number of the desk?", piece("The desk was opened in 2019."))

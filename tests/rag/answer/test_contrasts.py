@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.answer.contrasts import strangeness
+from rag.answer.contrasts import mismatch
 from rag.answer.pieces import Piece
 from rag.search.retrieval import Passage
 
@@ -28,17 +28,15 @@ def piece(text: str, before: str = "", heading: str = "Handbook") -> Piece:
 )
 def test_an_opposite_or_another_of_its_kind_is_strange(question: str, text: str) -> None:
     """And the same question with the piece's own word is not."""
-    assert strangeness(question, piece(text)) == 1
-    assert strangeness(text, piece(text)) == 0
+    assert mismatch(question, piece(text)) == 1
+    assert mismatch(text, piece(text)) == 0
 
 
 def test_a_row_of_another_month_is_anothers() -> None:
     """The label decides, not a cell."""
     header = "| Month | Rain | Sun |"
-    assert (
-        strangeness("How many hours of sun are there in May?", piece("| April | 84 mm | 152 |", header)) == 2
-    )
-    assert strangeness("How many hours of sun are there in May?", piece("| May | 71 mm | 199 |", header)) == 0
+    assert mismatch("How many hours of sun are there in May?", piece("| April | 84 mm | 152 |", header)) == 2
+    assert mismatch("How many hours of sun are there in May?", piece("| May | 71 mm | 199 |", header)) == 0
 
 
 @pytest.mark.parametrize(
@@ -54,7 +52,7 @@ def test_a_row_of_another_month_is_anothers() -> None:
 )
 def test_a_piece_that_holds_the_word_is_not(question: str, text: str, heading: str) -> None:
     """In any form, beside its opposite, or in the heading above it."""
-    assert strangeness(question, piece(text, heading=heading)) == 0
+    assert mismatch(question, piece(text, heading=heading)) == 0
 
 
 @pytest.mark.parametrize(
@@ -74,19 +72,17 @@ def test_a_piece_that_holds_the_word_is_not(question: str, text: str, heading: s
 )
 def test_a_row_is_another_by_its_label_or_its_count(question: str, strange: int) -> None:
     """A company's name in the question makes no row another's."""
-    assert strangeness(question, piece(ROW, HEADER)) == strange
+    assert mismatch(question, piece(ROW, HEADER)) == strange
 
 
 def test_the_date_of_a_meeting_is_not_the_month_of_its_figures() -> None:
     """A month in a heading does not stand for the other one that the sentence names."""
     text = "Letting brought in 1,880 euros in February."
-    assert strangeness("What did letting bring in in March?", piece(text, heading="Meeting of 12 March")) == 1
-    assert (
-        strangeness("What did letting bring in in February?", piece(text, heading="Meeting of 12 March")) == 0
-    )
+    assert mismatch("What did letting bring in in March?", piece(text, heading="Meeting of 12 March")) == 1
+    assert mismatch("What did letting bring in in February?", piece(text, heading="Meeting of 12 March")) == 0
 
 
 def test_a_count_in_the_columns_is_no_other_row() -> None:
     """ "3 days" names a column of the table, and the other columns count other days."""
     header = "| Set | 1 day | 3 days | 6 days |"
-    assert strangeness("3 days with the sport set", piece("| Sport | 31 | 87 | 150 |", header)) == 0
+    assert mismatch("3 days with the sport set", piece("| Sport | 31 | 87 | 150 |", header)) == 0

@@ -12,13 +12,13 @@ import yaml
 from rag.advice.decide import advise
 from rag.advice.decision_table import load_table
 from rag.advice.facts import facts_of
-from rag.answer.evidence import gather, load_phrases
-from rag.answer.extractive import MIN_SCORE_TO_BACK, Answer, Pool
+from rag.answer.evidence import collect_passages, load_phrases
+from rag.answer.extractive import MIN_SCORE_TO_BACK, Answer, ScoredPieces
 from rag.answer.pieces import sentences_alone
 from rag.answer.writer import Writer
 from rag.grounding import fault, figures, is_supported, squeeze
 from rag.index import Index
-from rag.search.embedding import Remembered
+from rag.search.embedding import CachedEmbedder
 from rag.signals.rules import EmbeddedReader
 from rag.signals.schema import SIGNAL_NAMES, Signals
 
@@ -104,10 +104,10 @@ def test_every_phrase_belongs_to_a_line_and_finds_its_sentence(guide_index: Inde
     ids = {rule.id for rule in (*table.gates, *table.blocks, *table.rules)}
     assert set(phrases.lines) <= ids
     looked_for = [*phrases.lines.values(), *(phrase for _, _, phrase in phrases.situations)]
-    embed = Remembered(guide_index.embed)
+    embed = CachedEmbedder(guide_index.embed)
     for phrase in looked_for:
-        passages = gather(guide_index, "", (phrase,), frozenset({"workspace"}))
-        best = Pool(passages, embed, lambda text: False).nearness(phrase).max()
+        passages = collect_passages(guide_index, "", (phrase,), frozenset({"workspace"}))
+        best = ScoredPieces(passages, embed, lambda text: False).nearness(phrase).max()
         assert best >= MIN_SCORE_TO_BACK, phrase
     names = {*SIGNAL_NAMES, *facts_of(Signals())}
     assert all(set(when) <= names for when, _, _ in phrases.situations)

@@ -11,7 +11,7 @@ import pytest
 
 from rag.answer.generative import clean_text
 from rag.redact import redact, redact_secrets
-from rag.search.embedding import Remembered
+from rag.search.embedding import CachedEmbedder
 from rag.signals.llm_reader import (
     EXAMPLE,
     MEANINGS,
@@ -225,7 +225,7 @@ def test_remembered_vectors_are_the_embedders_own() -> None:
             calls.extend(texts)
             return np.array([[float(len(text))] for text in texts], dtype=np.float32).reshape(-1, 1)
 
-    embed = Remembered(Counting(), most=2)
+    embed = CachedEmbedder(Counting(), most=2)
     assert embed(["aa", "b", "aa"]).tolist() == [[2.0], [1.0], [2.0]]
     assert embed(["b"]).tolist() == [[1.0]]
     assert calls == ["aa", "b"]

@@ -11,7 +11,7 @@ import pytest
 from rag.errors import RagError
 from rag.index import Index
 from rag.search.embedding import MiniLM
-from rag.search.retrieval import Legs, retrieve
+from rag.search.retrieval import SearchWeights, retrieve
 from rag.search.store import check_scopes
 from rag.search.vectors import ExactVectors, keys_by_scope
 from tests.rag.conftest import Counting
@@ -64,7 +64,12 @@ def test_no_question_brings_back_what_its_asker_may_not_read(
         exact.catch_up()
         index = Index(index.store, exact, index.embed)
     chance = random.Random(kind)
-    legs = [Legs(), Legs(exact=0, words=0), Legs(meaning=0), Legs(words=0, meaning=0)]
+    legs = [
+        SearchWeights(),
+        SearchWeights(exact=0, words=0),
+        SearchWeights(meaning=0),
+        SearchWeights(words=0, meaning=0),
+    ]
     count = 0
     for _ in range(TRIES):
         scopes = frozenset(chance.sample([*CHANNELS, "workspace", "channel:CNONE"], chance.randint(0, 8)))

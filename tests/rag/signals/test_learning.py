@@ -27,7 +27,7 @@ def head(embed: MiniLM) -> LearningHead:
 )
 def test_it_becomes_a_model_from_scratch_to_learn(head: LearningHead, text: str) -> None:
     """Whatever the readers took for the task; the words are quoted."""
-    signals = head.applied(Signals(topic="decision", task="reply"), text)
+    signals = head.with_learning(Signals(topic="decision", task="reply"), text)
     assert (signals.learning, signals.task) == (True, "foundation")
     assert signals.quotes["learning"] in text
 
@@ -43,13 +43,13 @@ def test_it_becomes_a_model_from_scratch_to_learn(head: LearningHead, text: str)
 )
 def test_other_wishes_stay_as_they_were_read(head: LearningHead, topic: str, text: str) -> None:
     signals = Signals(topic=topic)
-    assert head.applied(signals, text) == signals
+    assert head.with_learning(signals, text) == signals
 
 
 def test_a_task_with_examples_stays_that_task(head: LearningHead) -> None:
     """Somebody who tunes a classifier for fun has a task."""
     text = "just as a hobby, to understand how it works, I would train a tiny language model from scratch on one card"
-    signals = head.applied(Signals(topic="decision", task="classify", examples=900), text)
+    signals = head.with_learning(Signals(topic="decision", task="classify", examples=900), text)
     assert (signals.learning, signals.task) == (True, "classify")
 
 

@@ -1,4 +1,4 @@
-"""The verdict that most of the probability speaks for, and the likeliest reading that leads to it."""
+"""The most probable verdict, and the likeliest reading that leads to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A language model's reading beside the embedded one: it settles doubts, adds what decides nothing, takes nothing away."""
+"""A language model's reading beside the embedded one: it settles conflicts, adds what decides nothing, takes nothing away."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from rag.advice.decide import decide
 from rag.advice.decision_table import load_table
 from rag.advice.facts import facts_of
 from rag.signals.model_vote import with_model_vote
-from rag.signals.reading import Doubt, Reading
+from rag.signals.reading import Conflict, Reading
 from rag.signals.schema import Signals
 
 
@@ -29,25 +29,25 @@ REPLIES = {
 
 
 def test_what_the_model_leaves_out_stays() -> None:
-    """A model that read nothing but the task costs no signal of the embedded reading, and makes no doubt."""
+    """A model that read nothing but the task costs no signal of the embedded reading, and makes no conflict."""
     embedded = signals(**REPLIES, volatility="static", baseline="tried_fail")
     reading = with_model_vote(Reading(embedded), signals(task="reply"), verdict_of)
     assert reading.signals == embedded
-    assert reading.doubts == ()
+    assert reading.conflicts == ()
 
 
 def test_the_model_settles_what_two_readers_doubt() -> None:
-    """Two of three: its value stands with its words, and the doubt is gone."""
+    """Two of three: its value stands with its words, and the conflict is gone."""
     embedded = Reading(
         signals(**REPLIES, baseline="not_tried"),
-        (Doubt("baseline", ("not_tried", "tried_fail"), True),),
+        (Conflict("baseline", ("not_tried", "tried_fail"), True),),
         agree=False,
     )
     model = signals(baseline="tried_fail", quotes={"baseline": "three prompts failed"})
     reading = with_model_vote(embedded, model, verdict_of)
     assert reading.signals.baseline == "tried_fail"
     assert reading.signals.quotes["baseline"] == "three prompts failed"
-    assert (reading.doubts, reading.agree) == ((), True)
+    assert (reading.conflicts, reading.agree) == ((), True)
 
 
 def test_what_the_model_alone_would_decide_is_a_doubt() -> None:
@@ -57,7 +57,7 @@ def test_what_the_model_alone_would_decide_is_a_doubt() -> None:
     assert verdict_of(embedded) != verdict_of(embedded.model_copy(update={"baseline": "not_tried"}))
     reading = with_model_vote(Reading(embedded), model, verdict_of)
     assert verdict_of(reading.signals) == verdict_of(embedded)
-    assert reading.doubts == (Doubt("baseline", ("tried_fail", "not_tried"), decisive=True),)
+    assert reading.conflicts == (Conflict("baseline", ("tried_fail", "not_tried"), decisive=True),)
     assert reading.agree is False
 
 
@@ -66,7 +66,7 @@ def test_what_decides_nothing_is_filled_in() -> None:
     model = signals(platform="aws", quotes={"platform": "on AWS"})
     reading = with_model_vote(Reading(signals(**REPLIES)), model, verdict_of)
     assert (reading.signals.platform, reading.signals.quotes["platform"]) == ("aws", "on AWS")
-    assert reading.doubts == ()
+    assert reading.conflicts == ()
 
 
 def test_the_vote_never_changes_the_verdict_where_one_reader_read() -> None:

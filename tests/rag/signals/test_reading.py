@@ -7,7 +7,7 @@ import pytest
 from rag.advice.decide import decide
 from rag.advice.decision_table import load_table
 from rag.advice.facts import facts_of
-from rag.signals.reading import Doubt, Trust, merge_readings, same_value
+from rag.signals.reading import Conflict, Trust, merge_readings, same_value
 from rag.signals.schema import Signals
 
 
@@ -24,7 +24,7 @@ def test_readers_that_say_the_same_leave_no_doubt() -> None:
     one = signals(task="reply", gaps=("style",), examples=900, quotes={"examples": "900 replies"})
     reading = merge_readings(one, one, Trust(), verdict_of)
     assert reading.signals == one
-    assert reading.doubts == ()
+    assert reading.conflicts == ()
     assert reading.agree is True
 
 
@@ -39,17 +39,19 @@ def test_the_trusted_reader_s_value_stands_with_its_quote(reader: str, task: str
     reading = merge_readings(first, second, Trust({"task": reader}), verdict_of)  # type: ignore[dict-item]
     assert reading.signals.task == task
     assert reading.signals.quotes == {"task": quote}
-    assert [(doubt.signal, doubt.values) for doubt in reading.doubts] == [("task", ("reply", "qa"))]
+    assert [(conflict.signal, conflict.values) for conflict in reading.conflicts] == [
+        ("task", ("reply", "qa"))
+    ]
 
 
 def test_either_takes_what_one_reader_leaves_unsaid_from_the_other() -> None:
-    """A gap or a count that one reader missed is filled in, and stays a doubt."""
+    """A gap or a count that one reader missed is filled in, and stays a conflict."""
     first = signals(task="reply", gaps=("vague",))
     second = signals(task="reply", gaps=("style",), examples=40)
     reading = merge_readings(first, second, Trust(), verdict_of)
     assert reading.signals.gaps == ("style",)
     assert reading.signals.examples == 40
-    assert {doubt.signal for doubt in reading.doubts} == {"gaps", "examples"}
+    assert {conflict.signal for conflict in reading.conflicts} == {"gaps", "examples"}
 
 
 def test_a_doubt_that_changes_the_verdict_comes_first() -> None:
@@ -66,15 +68,15 @@ def test_a_doubt_that_changes_the_verdict_comes_first() -> None:
     second = signals(**values, baseline="tried_fail", volatility="monthly")
     reading = merge_readings(first, second, Trust(), verdict_of)
     assert reading.agree is False
-    assert reading.doubts[0] == Doubt("baseline", ("not_tried", "tried_fail"), decisive=True)
+    assert reading.conflicts[0] == Conflict("baseline", ("not_tried", "tried_fail"), decisive=True)
 
 
 def test_silence_on_a_signal_that_a_reader_cannot_read_is_no_opinion() -> None:
-    """The first reader's value stands without a doubt."""
+    """The first reader's value stands without a conflict."""
     trust = Trust(default="second", reads=frozenset({"task"}))
     reading = merge_readings(signals(platform="aws"), signals(), trust, verdict_of)
     assert reading.signals.platform == "aws"
-    assert reading.doubts == ()
+    assert reading.conflicts == ()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The second reader: small, fast, the same on this machine as where it was trained; the pair names what it doubts."""
+"""The second reader: small, fast, the same on this machine as where it was trained; the pair names what it conflicts."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from rag.signals.confidence import (
     SURE_SHARE,
     Outcome,
     calibration_json,
+    confidence_words,
     share_right,
-    spoken_confidence,
 )
 from rag.signals.multilingual_heads import FOLDER, HEADS_FILE, TOKENS_FILE
-from rag.signals.reading import Doubt, Reading
+from rag.signals.reading import Conflict, Reading
 from rag.signals.schema import Signals
 from rag.signals.tuned import ReaderPair, TunedReader, load_tuned_reader
 from rag.signals.tuned_graph import WEIGHTS, load_weights, save_weights
@@ -93,17 +93,17 @@ def test_the_pair_merges_and_orders_are_cut_before_either_reads(pair: ReaderPair
 
 
 def test_confidence_is_the_share_measured_for_readings_of_this_kind() -> None:
-    """Agreement is worth more than one doubt, one doubt more than several; one reader alone is a guess."""
+    """Agreement is worth more than one conflict, one conflict more than several; one reader alone is a guess."""
     signals = Signals.model_validate({})
-    one, other = (Doubt(name, (None, True), decisive=True) for name in ("pii", "acl"))
-    shares = [share_right(Reading(signals, doubts, agree)) for doubts, agree in
+    one, other = (Conflict(name, (None, True), decisive=True) for name in ("pii", "acl"))
+    shares = [share_right(Reading(signals, conflicts, agree)) for conflicts, agree in
               (((), True), ((one,), False), ((one, other), False))]  # fmt: skip
     assert shares == sorted(shares, key=lambda share: -(share or 0))
     assert share_right(Reading(signals)) is None
     by_share = [share_right(Reading(signals, (), True, start)) for start in SHARES]
     assert by_share == sorted(by_share, key=lambda share: share or 0)
     assert (by_share[-1] or 0) >= SURE_SHARE
-    assert [spoken_confidence(share) for share in (0.9, 0.7, 0.5, None)] == [
+    assert [confidence_words(share) for share in (0.9, 0.7, 0.5, None)] == [
         "sure",
         "likely",
         "a guess",

@@ -1,4 +1,4 @@
-"""What speaks against a piece beside its fitted score: it is about another value, or lacks the kind of thing asked for."""
+"""Penalties on a piece's fitted score: it is about another value, or lacks the type of answer that is asked for."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rag.answer.answer_kinds import lacks_kind
-from rag.answer.contrasts import strangeness
+from rag.answer.answer_kinds import lacks_answer_type
+from rag.answer.contrasts import mismatch
 from rag.answer.pieces import Piece
 from rag.answer.question_forms import lacks_form
 
@@ -15,12 +15,12 @@ NO_KIND = 4.0  # log-odds, for a piece without the number, price, place, name, u
 OTHER_VALUE = 5.0  # ... and for one of another day or gate; twice that for another row
 
 
-def doubts(question: str, pieces: Sequence[Piece]) -> np.ndarray:
-    """The log-odds to take from each piece; 0 for most."""
+def penalties(question: str, pieces: Sequence[Piece]) -> np.ndarray:
+    """The log-odds to subtract from each piece; 0 for most."""
     return np.asarray(
         [
-            OTHER_VALUE * strangeness(question, p)
-            + NO_KIND * (lacks_kind(question, p) or lacks_form(question, p))
+            OTHER_VALUE * mismatch(question, p)
+            + NO_KIND * (lacks_answer_type(question, p) or lacks_form(question, p))
             for p in pieces
         ],
         dtype=float,

@@ -1,4 +1,4 @@
-"""Which messages the documents may answer before any verdict: no case at all, a question of a rule, a question of fact."""
+"""Decides which messages documents may answer before a verdict: no case, a question about a rule, a question of fact."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ ASKS_ADVICE = re.compile(
     r"\b(?:should|better|worth|recommend|need to|do we need|sollen|faut-il|devrions|deberíamos)\b",
     re.IGNORECASE,
 )
-ASKS_A_VERDICT = re.compile(  # what the table decides, whatever a document has to say
+ASKS_A_VERDICT = re.compile(  # the table decides these, whatever a document says
     r"\b(?:train\w*|fine-?\s?tun\w*|finetun\w*|tun(?:e|ing)|prompt\w*|rag|retriev\w*|models?|llms?|gpt\S*)\b",
     re.IGNORECASE,
 )
 
 
 def may_be_fact(question: str, decision: TurnDecision) -> bool:
-    """Whether documents may answer: whatever is no case, a question of a rule, a question of fact without a case.
+    """Whether documents may answer: messages without a case, questions about a rule, questions of fact.
 
-    Advice without a case is looked up too, where an entry has the very question as its heading (`Bar.ENTRY`).
+    Advice without a case is looked up too, where an entry has the very question as its heading (`RequiredMatch.ENTRY`).
     """
     verdict = decision.advice.verdict
     if verdict is Verdict.OFF_TOPIC:
@@ -51,33 +51,37 @@ def may_be_fact(question: str, decision: TurnDecision) -> bool:
 
 
 def is_advice(question: str) -> bool:
-    """Whether a message asks what to do, which a document answers only where its author foresaw the question."""
+    """Whether a message asks for advice; a document answers that only with an entry for this very question."""
     return bool(ASKS_ADVICE.search(question))
 
 
-class Bar(StrEnum):
-    """What a document must hold to answer before a verdict."""
+class RequiredMatch(StrEnum):
+    """How closely a document must match a question to answer before a verdict."""
 
     USUAL = "usual"
     SURE = "sure"
     ENTRY = "entry"  # an entry with this very question as its heading
 
 
-def bar_for(question: str, decision: TurnDecision, readings: Sequence[Reading]) -> Bar:
-    """USUAL for a question of a rule, or one that either reader took for a document's; ENTRY where advice is asked."""
+def required_match(question: str, decision: TurnDecision, readings: Sequence[Reading]) -> RequiredMatch:
+    """USUAL for a question about a rule or one that a reader sent to the documents; ENTRY where the message asks for advice."""
     if is_advice(question) and decision.advice.verdict is Verdict.NEED_MORE_INFO:
-        return Bar.ENTRY
+        return RequiredMatch.ENTRY
     doubtful = {
-        value for one in readings for doubt in one.doubts if doubt.signal == "topic" for value in doubt.values
+        value
+        for one in readings
+        for doubt in one.conflicts
+        if doubt.signal == "topic"
+        for value in doubt.values
     }
     topics = {one.signals.topic for one in readings} | doubtful
-    return Bar.USUAL if "document" in topics or ASKS_A_RULE.search(question) else Bar.SURE
+    return RequiredMatch.USUAL if "document" in topics or ASKS_A_RULE.search(question) else RequiredMatch.SURE
 
 
-def own_first(question: str, decision: TurnDecision) -> tuple[bool, ...]:
-    """Whose documents speak, in order: True the team's own alone, False the guide's too.
+def own_only_steps(question: str, decision: TurnDecision) -> tuple[bool, ...]:
+    """The searches to try, in order: True searches the team's own documents alone, False the guide's too.
 
-    A rule is the team's to give: the guide, with its prices, is asked only where no document of theirs has one.
+    A team sets its own rules: the guide, with its prices, is searched only where no document of theirs has a rule.
     """
     verdict = decision.advice.verdict
     if ASKS_A_RULE.search(question):
@@ -86,5 +90,5 @@ def own_first(question: str, decision: TurnDecision) -> tuple[bool, ...]:
 
 
 def is_case(decision: TurnDecision) -> bool:
-    """Whether a message named a case of its own: then only the team's own documents may speak before the verdict."""
+    """Whether a message describes a case: then only the team's own documents may answer before the verdict."""
     return decision.advice.verdict not in (Verdict.NEED_MORE_INFO, Verdict.GUIDE_ANSWER)

@@ -15,7 +15,7 @@ OPSETS = (("", 17), (MICROSOFT, 1))
 INT8_MAX = 127
 
 
-class Draft:
+class GraphBuilder:
     """A graph of MiniLM's kind: `weights` by their BERT name; matrices are given as (inputs, outputs)."""
 
     def __init__(self, weights: dict[str, np.ndarray], int8: bool = False) -> None:

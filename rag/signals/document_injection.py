@@ -1,8 +1,8 @@
-"""Finds text in a document that gives orders to AI readers, in twelve languages, to tell the person who added it.
+"""Finds prompt injections in a document, in twelve languages, to tell the person who added it.
 
-Covers orders to drop earlier instructions, text addressed to AI readers, role marks of chat formats, and orders to hide
-something from the user. Rules for people that only mention an AI, or a key to show, are not orders. What is missed does
-no harm beyond a missing note: no text of a document is ever obeyed.
+Covers instructions to ignore earlier ones, text addressed to AI readers, role marks of chat formats, and instructions to
+hide something from the user. Rules for people that only mention an AI or a key are not injections. A missed one costs
+only the note: no text of a document is ever executed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from rag.signals.lexicon import fold
+from rag.signals.lexicon import lower_with_plain_quotes
 from rag.signals.prompt_injection import plain
 
 MAX_CHARS = 400  # of a sentence: one without end is looked at in parts
@@ -83,21 +83,21 @@ _PATTERNS = (
 _ORDER = re.compile("|".join(f"(?:{pattern})" for pattern in _PATTERNS))
 
 
-def find_orders(text: str) -> list[str]:
-    """The sentences of a text that give orders to AI readers, as a person sees them, in order."""
+def find_injections(text: str) -> list[str]:
+    """The sentences of a text that are prompt injections, as a person sees them, in order."""
     parts = (" ".join(part.split()) for part in _parts(plain(text)))
-    return [part for part in parts if _ORDER.search(fold(part))]
+    return [part for part in parts if _ORDER.search(lower_with_plain_quotes(part))]
 
 
 @lru_cache(maxsize=4096)  # of documents' sentences: most answers look at the same ones
-def is_order(sentence: str) -> bool:
-    """Whether a sentence, or a part of it, gives orders to AI readers."""
-    return bool(find_orders(sentence))
+def is_injection(sentence: str) -> bool:
+    """Whether a sentence, or a part of it, is a prompt injection."""
+    return bool(find_injections(sentence))
 
 
-def order_note(text: str, where: str = "") -> list[str]:
-    """What to tell the person who added a text with orders; [] for one without. `where` says where they stand."""
-    orders = list(dict.fromkeys(find_orders(text)))
+def injection_note(text: str, where: str = "") -> list[str]:
+    """The note for the person who added a text with injections; [] for one without. `where` names their place."""
+    orders = list(dict.fromkeys(find_injections(text)))
     if not orders:
         return []
     sample = "; ".join(f'"{_short(order)}"' for order in orders[:MAX_SHOWN])

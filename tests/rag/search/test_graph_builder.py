@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, save
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from rag.answer.answer_model import WEIGHTS as ANSWERING
-from rag.search.graph_draft import Draft, quantise_columns
+from rag.search.graph_builder import GraphBuilder, quantise_columns
 from rag.search.minilm_onnx import (
     DIM,
     PROBES,
@@ -36,11 +36,13 @@ def weights() -> dict[str, np.ndarray]:
 
 
 def one_layer(weights: dict[str, np.ndarray], int8: bool) -> Any:
-    draft = Draft(weights, int8)
-    last = encode_layer(draft, "state", LAYER)
+    builder = GraphBuilder(weights, int8)
+    last = encode_layer(builder, "state", LAYER)
     state = helper.make_tensor_value_info("state", TensorProto.FLOAT, ["batch", "length", DIM])
     mask = helper.make_tensor_value_info("mask", TensorProto.INT32, ["batch", "length"])
-    return draft.model("layer", [state, mask], [helper.make_tensor_value_info(last, TensorProto.FLOAT, None)])
+    return builder.model(
+        "layer", [state, mask], [helper.make_tensor_value_info(last, TensorProto.FLOAT, None)]
+    )
 
 
 def test_a_layer_is_quantised_as_by_onnxruntime(weights: dict[str, np.ndarray], tmp_path: Path) -> None:
