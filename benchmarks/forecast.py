@@ -31,7 +31,7 @@ from scipy.optimize import nnls
 from benchmarks.forecast_sets import CACHE, FEATURE_SETS, NAMES, load
 from benchmarks.tuned_curves import tuned_records
 from finetune.evaluation import baselines
-from finetune.evaluation.forecast import Ahead, Point, curve, forecast, power_law
+from finetune.evaluation.forecast import ForecastPoint, Point, curve, forecast, power_law
 from finetune.evaluation.learning_curve import sizes
 from finetune.measurement.decision import Figures, decide
 from finetune.training.linear_model import Words, fit_svm
@@ -164,7 +164,7 @@ def forecasts(name: str, method: str, scores: dict[str, Any]) -> list[dict[str, 
 
 
 def _record(
-    item: Ahead,
+    item: ForecastPoint,
     came: float,
     points: list[Point],
     size: np.ndarray,

@@ -53,7 +53,7 @@ def run(name: str, allowed_s: float) -> dict[str, Any]:
     import yaml
 
     from finetune.device import work_seconds
-    from finetune.measurement.findings import Bench, Request
+    from finetune.measurement.findings import MeasureContext, Request
     from finetune.measurement.run import measure
 
     tickets = Tickets(collect_rows(rows_of(name)), "triage")
@@ -66,8 +66,8 @@ def run(name: str, allowed_s: float) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as folder:
         began, wall = work_seconds(), time.perf_counter()
-        bench = Bench(Path(folder), prices, emit, lambda: None, allowed_s=allowed_s or None)
-        report = measure(tickets, Request(TARGET), bench)
+        context = MeasureContext(Path(folder), prices, emit, lambda: None, allowed_s=allowed_s or None)
+        report = measure(tickets, Request(TARGET), context)
     return {
         "set": name,
         "rows": len(tickets),

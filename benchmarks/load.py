@@ -143,7 +143,7 @@ def mentions(seconds: int, per_second: int) -> Row:
                 channel, root, ts = future.result()
                 threads[channel, root].append(ts)
         before = len(acks)
-        settle_s = settle(lambda: answers(stack, threads), sum(map(len, threads.values())))
+        settle_s = wait_until_count(lambda: answers(stack, threads), sum(map(len, threads.values())))
         totals = answers(stack, threads, whole=True)
         memory.append(bot.memory_info().rss / 2**20)
         return {
@@ -223,9 +223,9 @@ def jobs(count: int, workers: int) -> Row:
             launches = list(pool.map(lambda n: launch_by_command(people[n % 3], n), range(count)))
         ack_count, queued_s = sum(launches), time.monotonic() - began
         ledger = Ledger(str(stack.home / "ledger.db"))
-        settle(lambda: -open_jobs(ledger), 0, limit_s=1800)
+        wait_until_count(lambda: -open_jobs(ledger), 0, limit_s=1800)
         seconds = time.monotonic() - began
-        settle(lambda: -owed(ledger), 0, limit_s=600)
+        wait_until_count(lambda: -undelivered(ledger), 0, limit_s=600)
         everyone = ledger.jobs(limit=count + 10)
         ends = Counter(line.job for line in event_log.lines if line.what == "end")
         cards, reports = count_by_key(stack)
@@ -261,8 +261,8 @@ def cards(count: int, workers: int) -> Row:
         for n in range(count):
             person.command("/finetune", f"sample-tickets linear epochs={3 + n % 4}", f"#load-{n % 2}")
         ledger = Ledger(str(stack.home / "ledger.db"))
-        settle(lambda: count - open_jobs(ledger), count, limit_s=1200)
-        settle(lambda: -owed(ledger), 0, limit_s=600)
+        wait_until_count(lambda: count - open_jobs(ledger), count, limit_s=1200)
+        wait_until_count(lambda: -undelivered(ledger), 0, limit_s=600)
         ledger.close()
         calls = [call for call in stack.workspace.api_log() if call["method"].startswith("chat.")]
         updates = [call["at"] for call in calls if call["method"] == "chat.update"]
@@ -307,7 +307,7 @@ def open_jobs(ledger: Ledger) -> int:
         )
 
 
-def owed(ledger: Ledger) -> int:
+def undelivered(ledger: Ledger) -> int:
     """Messages and cards that Slack does not have yet."""
     with ledger.engine.connect() as connection:
         posts = connection.exec_driver_sql("select count(*) from posts where done_at is null").scalar_one()
@@ -315,7 +315,7 @@ def owed(ledger: Ledger) -> int:
         return int(posts) + int(connection.exec_driver_sql(stale).scalar_one())
 
 
-def settle(count: Callable[[], int], target: int, limit_s: float = 600.0) -> float:
+def wait_until_count(count: Callable[[], int], target: int, limit_s: float = 600.0) -> float:
     """Seconds until `count()` reached `wanted`, or the limit."""
     began = time.monotonic()
     while count() < target and time.monotonic() - began < limit_s:

@@ -25,7 +25,7 @@ from typing import Any, cast
 
 import psutil
 from fault_injection.installing import install
-from load import CHANNELS, ack_times, answers, ask, rank, settle, warm_up
+from load import CHANNELS, ack_times, answers, ask, rank, wait_until_count, warm_up
 
 from bot.demo.stack import LocalStack, free_port
 from bot.manifest import read_manifest
@@ -93,7 +93,7 @@ def place_of_two() -> Iterator[TwoTeams]:
             )
         cleanup.callback(process.wait)
         cleanup.callback(process.terminate)
-        settle(lambda: first.state()["sockets"], 2)
+        wait_until_count(lambda: first.state()["sockets"], 2)
         for one in both:
             install(f"http://127.0.0.1:{port}", first.url, one.workspace.team.id)
         yield TwoTeams(home, both, psutil.Process(process.pid), acks)
@@ -122,7 +122,7 @@ def mentions(seconds: int, per_second: int) -> Row:
                 channel, root, ts = future.result()
                 threads[channel, root].append(ts)
             stack = two.stack(number)
-            settle_s = settle(
+            settle_s = wait_until_count(
                 lambda stack=stack, threads=threads: answers(stack, threads), len(futures[number])
             )  # type: ignore[misc]
             teams.append({**answers(stack, threads, whole=True), "last_answer_after_s": round(settle_s, 1)})

@@ -109,7 +109,7 @@ def cases() -> Iterator[Case]:
         yield Case(f"session {code}", {"agents.sessions.setStatus": (code,) * 2})
 
 
-class RefusalBench:
+class RefusalHarness:
     """The workspace, a ledger and a notifier, and one answer that is given again and again."""
 
     def __init__(self, workspace: Playground, folder: Path) -> None:
@@ -184,7 +184,7 @@ def main() -> int:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder, Playground(manifest) as workspace:
         workspace.set_rates(enforce=False)
-        bench = RefusalBench(workspace, Path(folder))
+        bench = RefusalHarness(workspace, Path(folder))
         for case in selection:
             row = {"case": case.name, **bench.answer(case)}
             row["good"] = row["shown"] == 1 and row["turning"] == 0

@@ -20,7 +20,7 @@ from finetune.data.languages import encoder_for
 from finetune.data.split import Split
 from finetune.data.ticket import Ticket
 from finetune.evaluation.baselines import CheapMethods, score_baselines
-from finetune.evaluation.forecast import Ahead, Point, forecast
+from finetune.evaluation.forecast import ForecastPoint, Point, forecast
 from finetune.evaluation.learning_curve import curve_points, slice_score
 from finetune.evaluation.predictions import Predictions, SystemScore
 from finetune.evaluation.sample import Fold, Sample
@@ -81,14 +81,18 @@ def tuned_records(
     return records
 
 
-def _now(best: list[float], rows: int) -> Ahead:
+def _now(best: list[float], rows: int) -> ForecastPoint:
     """Today's score of the cheap method, with the noise of its held-out rows."""
     value, low, high = best
-    return Ahead(rows, 1.0, value, value, value, low, high, "number")
+    return ForecastPoint(rows, 1.0, value, value, value, low, high, "number")
 
 
 def _figures(
-    target: float, scores: dict[str, Any], more: Ahead | None, later: Ahead, finetune: Ahead
+    target: float,
+    scores: dict[str, Any],
+    more: ForecastPoint | None,
+    later: ForecastPoint,
+    finetune: ForecastPoint,
 ) -> Figures:
     from finetune.evaluation.forecast import Forecast
 

@@ -34,7 +34,7 @@ from finetune.data.prepare import prepare
 from finetune.data.reading import read_tickets
 from finetune.data.ticket import Ticket, Tickets
 from finetune.measurement.evidence import Evidence, evidence_of
-from finetune.measurement.findings import Bench, Request
+from finetune.measurement.findings import MeasureContext, Request
 from finetune.measurement.run import measure
 from finetune.pipeline import run
 from finetune.spec import parse_spec
@@ -139,15 +139,15 @@ def rows_of(name: str, size: int) -> Tickets:
 def reports_of(
     tickets: Tickets, targets: Sequence[float], folder: Path, evidence: tuple[Evidence, ...] = ()
 ) -> list[dict[str, Any]]:
-    """The product's measurement for each target, told to nobody; each finds what the ones before it showed."""
+    """Runs the product's measurement for each target without progress output; each uses the evidence of the ones before it."""
     reports: list[dict[str, Any]] = []
     for target in targets:
         earlier = [
             one for report in reports for one in evidence_of(report, f"measurement-{report['target']}")
         ]
         place = folder / str(target)
-        bench = Bench(place, PRICES, lambda _: None, lambda: None, evidence=(*evidence, *earlier))
-        reports.append(measure(tickets, Request(target), bench))
+        context = MeasureContext(place, PRICES, lambda _: None, lambda: None, evidence=(*evidence, *earlier))
+        reports.append(measure(tickets, Request(target), context))
     return reports
 
 

@@ -55,7 +55,7 @@ def measure(
     """Score the cheap alternatives, train a pilot, forecast the full run and its price; decide."""
     from bot.factories import load_prices, open_measurement_llm
     from bot.slack.delivery.job_completion import FORECASTS
-    from finetune.measurement.findings import Bench, Request
+    from finetune.measurement.findings import MeasureContext, Request
     from finetune.measurement.forecast_log import ForecastLog
     from finetune.measurement.run import measure as run
     from finetune.reports.measurement import MeasurementReport
@@ -78,7 +78,7 @@ def measure(
         lambda emit: run(
             tickets,
             request,
-            Bench(
+            MeasureContext(
                 folder,
                 load_prices(home_settings),
                 emit,

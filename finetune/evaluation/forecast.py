@@ -35,7 +35,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Ahead:
+class ForecastPoint:
     """The score expected at `rows` on the same held-out rows; `wide_*` is the band for other tickets."""
 
     rows: int
@@ -52,14 +52,14 @@ class Ahead:
 class Forecast:
     """The forecasts, or `refused` with the reason and the advice (then `ahead` is empty)."""
 
-    ahead: tuple[Ahead, ...]
+    ahead: tuple[ForecastPoint, ...]
     refused: str | None = None
     slope: str = ""  # rising | levelling
 
     def to_json(self) -> dict[str, Any]:
         return {"ahead": [asdict(item) for item in self.ahead], "refused": self.refused, "slope": self.slope}
 
-    def at(self, rows: int) -> Ahead | None:
+    def at(self, rows: int) -> ForecastPoint | None:
         return next((item for item in self.ahead if item.rows == rows), None)
 
 
@@ -126,7 +126,7 @@ def refusal(
     return None
 
 
-def _ahead(rows: int, times: float, today: float, both: np.ndarray, held_out: int) -> Ahead:
+def _ahead(rows: int, times: float, today: float, both: np.ndarray, held_out: int) -> ForecastPoint:
     """`both` is (form, draw): draw 0 is the measured curve, the others are bootstrapped."""
     value = float(both[:, 0].mean())
     resolution = max(value * (1 - value), 0.002) / held_out
@@ -149,7 +149,7 @@ def _ahead(rows: int, times: float, today: float, both: np.ndarray, held_out: in
     trust = (
         "number" if times <= 1.05 * NUMBER_UP_TO else "band" if times <= 1.05 * BAND_UP_TO else "direction"
     )
-    return Ahead(rows, float(times), value, band[0], band[1], band[2], band[3], trust)
+    return ForecastPoint(rows, float(times), value, band[0], band[1], band[2], band[3], trust)
 
 
 def _bootstrap_curves(

@@ -1,4 +1,4 @@
-"""The alternatives of one measurement as lines of its business case: by hand, cheap, each prompt, the fine-tune. Pure."""
+"""Builds the alternatives of a measurement's business case: by hand, cheap, each prompt, the fine-tune. Pure."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from finetune.reports.parts import Interval
 
 if TYPE_CHECKING:
     from finetune.measurement.evidence import Evidence
-    from finetune.measurement.findings import Bench, Findings, Request
+    from finetune.measurement.findings import Findings, MeasureContext, Request
 
 
-def case_of(findings: Findings, costs: CostPart, request: Request, bench: Bench) -> BusinessCase:
+def case_of(findings: Findings, costs: CostPart, request: Request, context: MeasureContext) -> BusinessCase:
     """Hours and dollars a month of every alternative: nothing, the cheap method, each price tier, the fine-tune."""
     work = workload_of(
-        request.volume, request.minutes_by_hand, request.price_per_wrong, request.error_rate, bench.prices
+        request.volume, request.minutes_by_hand, request.price_per_wrong, request.error_rate, context.prices
     )
     rate = rate_at_most(work.error_rate)
-    machine, model = costs.serving_usd_month, bench.llm.model if bench.llm else None
+    machine, model = costs.serving_usd_month, context.llm.model if context.llm else None
     cheap = findings.score_of(best_trained(findings.systems))
     options = [
         Alternative("by hand, as today", "nothing", Interval(0.0, 0.0, 0.0)),
@@ -45,14 +45,14 @@ def case_of(findings: Findings, costs: CostPart, request: Request, bench: Bench)
 
 
 def _kept_there(evidence: Evidence, work: Workload) -> Alternative:
-    """A model that a platform tuned and keeps: paid by the ticket, without confidences, trained already."""
+    """A model that a platform has tuned and hosts: priced by the ticket, without confidences, already trained."""
     share = 1.0 if 1 - evidence.score.accuracy.value <= work.error_rate else 0.0
     usd_month = work.volume / 1000 * evidence.usd_per_1000
     return Alternative(evidence.name, "hosted", Interval(share, share, share), usd_month)
 
 
 def _once(costs: CostPart, method: str) -> float:
-    """The upper end of what training with this method costs here; 0 where it was not measured."""
+    """The upper estimate of this method's training cost here; 0 where it was not measured."""
     line = costs.training_of(method)
     return line.usd_high if line else 0.0
 
@@ -60,7 +60,7 @@ def _once(costs: CostPart, method: str) -> float:
 def _prompt_share(
     option: str, best: SystemScore | None, model: str | None, work: Workload
 ) -> Interval | None:
-    """A prompt has no confidences: all tickets where it keeps the error rate, else none; None where not measured."""
+    """The automatic share of a prompt, which has no confidences: all tickets where it keeps the error rate, else none; None where not measured."""
     if best is None or model is None or option != f"prompt {model}":
         return None
     share = 1.0 if 1 - best.accuracy.value <= work.error_rate else 0.0

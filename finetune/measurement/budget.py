@@ -1,4 +1,4 @@
-"""The work that a measurement may do, in seconds of a clock that counts this process's own work."""
+"""The time budget of a measurement, in seconds of a clock that counts this process's own work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RESERVE_SHARE = 0.1  # of a time that is shorter than usual
 
 @dataclass
 class Budget:
-    """What may be done from now on: `allowed_s` seconds of `clock`."""
+    """A budget of `allowed_s` seconds of `clock`, from now on."""
 
     clock: Callable[[], float]
     allowed_s: float
@@ -21,14 +21,14 @@ class Budget:
 
     @property
     def left(self) -> float:
-        """What a pilot may take, the reserve set aside."""
+        """The seconds left for a pilot, without the reserve."""
         return self.remaining_s(RESERVE_S)
 
     @property
     def left_for_scores(self) -> float:
-        """What cheap methods and curve may take; of a very short time a share is set aside."""
+        """The seconds left for cheap methods and curve; a very short time keeps a share in reserve."""
         return self.remaining_s(min(RESERVE_S, RESERVE_SHARE * self.allowed_s))
 
     def remaining_s(self, reserve_s: float) -> float:
-        """Seconds that are left when so many are set aside; negative where the time is over."""
+        """The seconds left without the reserve; negative after the end."""
         return self.allowed_s - (self.clock() - self._began) - reserve_s

@@ -1,4 +1,4 @@
-"""What each alternative comes to in hours and dollars a month: the one place where money is added up. Pure.
+"""Computes each alternative's hours and dollars a month; all sums of money are made here. Pure.
 
 Of `volume` tickets a month a system answers the share that it can answer at the error rate that the person names; the
 rest is handled by hand as today. Saved is the time not spent by hand, less what its wrong answers cost, less what it
@@ -32,7 +32,7 @@ class Alternative:
 
 @dataclass(frozen=True)
 class BusinessCase:
-    """All alternatives for one workload, in the order given; `best` is the line that leaves most a month."""
+    """All alternatives for one workload, in the order given; `best` is the one with the highest monthly net."""
 
     workload: Workload
     lines: tuple[CaseLine, ...]
@@ -42,7 +42,7 @@ class BusinessCase:
         return max(self.lines, key=lambda line: line.net_usd if line.share is not None else float("-inf"))
 
     def extra_usd(self, at: str = "value") -> float | None:
-        """Dollars a month that the fine-tune leaves more than the best without one; None where that is not known.
+        """The monthly net of the fine-tune minus that of the best alternative, in dollars; None where unknown.
 
         `at` is the edge of its automatic share: value, low or high.
         """
@@ -86,7 +86,7 @@ def _line(workload: Workload, one: Alternative) -> CaseLine:
 
 
 def _net(work: Workload, line: CaseLine, at: str) -> float:
-    """What a line leaves a month with its share at this edge of the interval."""
+    """The monthly net of a line with its share at this edge of the interval."""
     share = float(getattr(line.share, at))
     each = work.usd_by_hand - work.error_rate * work.price_per_wrong
     return share * work.volume * each - line.running_usd
@@ -128,7 +128,7 @@ def workload_of(
     error_rate: float | None,
     prices: Mapping[str, Any],
 ) -> Workload:
-    """What the form asked, with the price table's assumptions for what was left out, each named."""
+    """The form's values, with named assumptions of the price table for missing ones."""
     row, assumptions = prices.get("labelling", {}), []
     usd_per_hour = float(row.get("usd_per_hour", 0))
     assumptions.append(f"{money(usd_per_hour)} an hour of work")

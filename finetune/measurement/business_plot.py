@@ -1,4 +1,4 @@
-"""The business case as one picture for a slide: what each alternative leaves a month, and how much it answers."""
+"""Plots the business case for a slide: each alternative's monthly net and automatic share."""
 
 from __future__ import annotations
 

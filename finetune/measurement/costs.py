@@ -1,4 +1,4 @@
-"""What a sample costs to measure, in seconds of work: from what a smaller one has cost, its rows, classes and trainings. Pure."""
+"""Predicts the cost of measuring a sample, in seconds of work, from a smaller sample's cost. Pure."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ STEEPNESS = 1.2  # a training's cost grows with this power of its rows
 
 
 @dataclass(frozen=True)
-class Shape:
-    """How many rows of a sample train, choose and test, in how many folds, and how often each method is trained."""
+class SampleShape:
+    """The numbers of training, validation and test rows of a sample, of folds, and of trainings per method."""
 
     train: int
     dev: int
@@ -27,8 +27,8 @@ class Shape:
     trainings: Mapping[str, int]
 
     @classmethod
-    def of(cls, rows: int) -> Shape:
-        """The shape of a sample of so many rows, as finetune/data/split.py cuts it."""
+    def of(cls, rows: int) -> SampleShape:
+        """The shape of a sample of `rows` rows, as finetune/data/split.py splits it."""
         if rows < SMALL * MIN_TEST_ROWS:
             test = rows // SPLIT_FOLDS
             return cls(rows - test, 0, test, SPLIT_FOLDS, {LOGISTIC: SPLIT_FOLDS, WORDS_SVM: SPLIT_FOLDS})
@@ -40,8 +40,8 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What was paid for `rows` of so many classes: `fits` is one training of each method.
+class SampleCost:
+    """The measured cost of `rows` rows and their classes: `fits` is one training of each method.
 
     `around` is for cutting the rows and scoring the answers, `per_row` for embedding a row, `tuned_per_row` for passing one
     through the network that a pilot tunes, which is another one where the rows are not English.
@@ -55,26 +55,26 @@ class Cost:
     tuned_per_row: float
 
     def fit_s(self, method: str, rows: int, classes: int) -> float:
-        """One training of a method on a sample of so many rows and classes."""
+        """Seconds of one training of a method on a sample of this size."""
         times = rows / self.rows
         return self.fits.get(method, 0.0) * min(times, times**STEEPNESS) * max(1.0, classes / self.classes)
 
     def scores_s(self, method: str, rows: int, classes: int) -> float:
-        """All trainings of a method that its scores take."""
-        return Shape.of(rows).trainings.get(method, 0) * self.fit_s(method, rows, classes)
+        """Seconds of all trainings that a method's scores need."""
+        return SampleShape.of(rows).trainings.get(method, 0) * self.fit_s(method, rows, classes)
 
     def sample_s(self, rows: int, classes: int) -> float:
-        """Cutting, embedding and scoring a sample."""
+        """Seconds to split, embed and score a sample."""
         scores = sum(self.scores_s(method, rows, classes) for method in self.fits)
         return rows * self.per_row + self.around * rows / self.rows + scores
 
     def curve_s(self, rows: int, classes: int) -> float:
         """The learning curve of the dearest method."""
-        shape = Shape.of(rows)
+        shape = SampleShape.of(rows)
         dearest = max(self.fit_s(method, rows, classes) for method in self.fits)
         return shape.folds * dearest * curve_work(shape.train)
 
     def pilot_s(self, rows: int) -> float:
-        """The least pilot that tells something."""
-        shape = Shape.of(rows)
+        """Seconds of the smallest useful pilot."""
+        shape = SampleShape.of(rows)
         return cheapest_pilot_s(shape.train, shape.dev, shape.test, self.tuned_per_row)

@@ -1,4 +1,4 @@
-"""The decision of a measurement, and what it hangs on: one choice for every set of figures. Pure.
+"""Decides a measurement: exactly one choice for every set of figures. Pure.
 
 Ranks the options by what they cost a team: what already meets the target, then training on the rows at hand, then
 labelling more, then leaving it. The deciding figure is always one that was measured or forecast, never a prior: where
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from finetune.evaluation.forecast import BAND_UP_TO, Ahead, Forecast
+from finetune.evaluation.forecast import BAND_UP_TO, Forecast, ForecastPoint
 from finetune.evaluation.verdict import worth
 from finetune.measurement import sentences
 from finetune.measurement.sentences import chance
@@ -17,14 +17,14 @@ from finetune.reports.measurement import DecidingFigure
 from finetune.reports.parts import Interval
 
 SURE = 0.6  # chance of meeting the target above which we say so
-UNLIKELY = 0.5  # below it, paying is the wrong bet
+UNLIKELY = 0.5  # below it, training is not recommended
 LEFT = "left a month, against the best without a fine-tune"
-NO_BETTER = 0.01  # p-value above which answers and labels have nothing to do with each other
+NO_BETTER = 0.01  # p-value above which predictions and labels count as unrelated
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model that a finished job left, scored on the same held-out rows."""
+    """The model of a finished job, scored on the same held-out rows."""
 
     job: str
     name: str
@@ -33,7 +33,7 @@ class TrainedModel:
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured and forecast; scores are shares (0..1), money is US dollars.
+    """The measured and forecast figures; scores are shares (0..1), money is US dollars.
 
     `best` needs no fine-tune and was picked without the held-out rows. `at_all` is its expected score on every
     training row of the dataset where only a sample was measured, `finetune` the fine-tune's. `missing_minutes` is what
@@ -49,11 +49,11 @@ class Figures:
     held_out: int
     floor: float
     p_chance: float = 0.0
-    at_all: Ahead | None = None
-    finetune: Ahead | None = None
+    at_all: ForecastPoint | None = None
+    finetune: ForecastPoint | None = None
     more: Forecast | None = None
-    tuned_later: tuple[Ahead, ...] = ()  # a fine-tune at the sizes of `more`
-    extra_usd: float | None = None  # a month that the fine-tune leaves more than the best without one
+    tuned_later: tuple[ForecastPoint, ...] = ()  # a fine-tune at the sizes of `more`
+    extra_usd: float | None = None  # dollars a month by which the fine-tune beats the best alternative
     extra_usd_at_most: float | None = None  # the same at the upper edge of its automatic share
     training_usd: float = 0.0
     training_hours: float = 0.0
@@ -68,7 +68,7 @@ class Figures:
 
     @property
     def gain(self) -> float | None:
-        """What a fine-tune on today's rows is expected to add, as a share; None where none was measured."""
+        """The expected gain of a fine-tune on today's rows, as a share; None where none was measured."""
         return None if self.finetune is None else self.finetune.value - self.best
 
     @property
@@ -104,27 +104,27 @@ class Decision:
 
 
 def decide(figures: Figures) -> Decision:
-    """One decision from the measurements; total: every input gives one."""
+    """The decision from the figures; defined for every input."""
     if figures.p_chance > NO_BETTER and not figures.gain_is_sure:
         return _nothing_to_learn(figures) if figures.missing_minutes is None else _pilot_missing(figures)
     if figures.best >= figures.target:
         return _enough(figures)
     if figures.trained_model is not None and figures.trained_model.score >= figures.target:
-        return _in_hand(figures, figures.trained_model)
+        return _model_exists(figures, figures.trained_model)
     if figures.at_all is not None and chance(figures.at_all, figures.target) >= SURE:
         return _enough_with_all(figures, figures.at_all)
     if figures.finetune is not None and chance(figures.finetune, figures.target) >= SURE:
         return _train(figures, figures.finetune) if not figures.is_hardly_better else _hardly_better(figures)
     if figures.missing_minutes is not None:
         return _pilot_missing(figures)
-    below = _beyond(figures)
+    below = _target_not_met(figures)
     if below.choice != "more_data" and figures.finetune is not None and _pays(figures):
         return _train_below_target(figures, figures.finetune)
     return below
 
 
 def _pays(figures: Figures) -> bool:
-    """Whether a certain gain leaves more money a month, whatever the target."""
+    """Whether a significant gain saves money each month, whatever the target."""
     return figures.extra_usd is not None and figures.extra_usd > 0 and figures.gain_is_sure
 
 
@@ -156,7 +156,7 @@ def _enough(figures: Figures) -> Decision:
     )
 
 
-def _in_hand(figures: Figures, model: TrainedModel) -> Decision:
+def _model_exists(figures: Figures, model: TrainedModel) -> Decision:
     return Decision(
         "enough",
         sentences.in_hand(figures, model),
@@ -168,7 +168,7 @@ def _in_hand(figures: Figures, model: TrainedModel) -> Decision:
     )
 
 
-def _enough_with_all(figures: Figures, ahead: Ahead) -> Decision:
+def _enough_with_all(figures: Figures, ahead: ForecastPoint) -> Decision:
     return Decision(
         "enough",
         sentences.enough_with_all(figures, ahead),
@@ -196,7 +196,7 @@ def _pilot_missing(figures: Figures) -> Decision:
     )
 
 
-def _train(figures: Figures, finetune: Ahead) -> Decision:
+def _train(figures: Figures, finetune: ForecastPoint) -> Decision:
     if figures.extra_usd_at_most is not None and figures.extra_usd_at_most <= 0:
         return Decision(
             "not_worth_it",
@@ -222,7 +222,7 @@ def _train(figures: Figures, finetune: Ahead) -> Decision:
 
 
 def _hardly_better(figures: Figures) -> Decision:
-    """The target lies in the point or less that a fine-tune gains: too little to pay for, too much to rule it out."""
+    """The target lies within the point or less that a fine-tune gains: too little to recommend, too much to rule it out."""
     assert figures.finetune is not None
     return Decision(
         "cannot_tell",
@@ -234,7 +234,7 @@ def _hardly_better(figures: Figures) -> Decision:
     )
 
 
-def _train_below_target(figures: Figures, finetune: Ahead) -> Decision:
+def _train_below_target(figures: Figures, finetune: ForecastPoint) -> Decision:
     return Decision(
         "train",
         sentences.train_below_target(figures, finetune),
@@ -246,8 +246,8 @@ def _train_below_target(figures: Figures, finetune: Ahead) -> Decision:
     )
 
 
-def _beyond(figures: Figures) -> Decision:
-    """The target is missed with the rows at hand: would more rows do, or is it out of reach?"""
+def _target_not_met(figures: Figures) -> Decision:
+    """The present rows miss the target: decides whether more rows would meet it or it is out of reach."""
     if figures.more is None or not figures.more.ahead:
         return _without_forecast(figures)
     near = [ahead for ahead in figures.more.ahead if ahead.times <= 1.05 * BAND_UP_TO]
@@ -279,7 +279,7 @@ def _without_forecast(figures: Figures) -> Decision:
     )
 
 
-def _too_close(figures: Figures, best: Ahead) -> Decision:
+def _too_close(figures: Figures, best: ForecastPoint) -> Decision:
     low, high = sentences.percent(best.wide_low), sentences.percent(best.wide_high)
     return Decision(
         "cannot_tell",
@@ -291,7 +291,7 @@ def _too_close(figures: Figures, best: Ahead) -> Decision:
     )
 
 
-def _label_more(figures: Figures, ahead: Ahead) -> Decision:
+def _label_more(figures: Figures, ahead: ForecastPoint) -> Decision:
     extra = ahead.rows - figures.rows
     where = f", first for {', '.join(figures.weak_classes[:3])}" if figures.weak_classes else ""
     step = f"Label {extra:,} tickets{where}"
@@ -313,8 +313,8 @@ def _label_more(figures: Figures, ahead: Ahead) -> Decision:
     )
 
 
-def _gain_below_target(figures: Figures, best: Ahead) -> Decision:
-    """The target is out of reach and a fine-tune gains for certain: two facts, and the person weighs them."""
+def _gain_below_target(figures: Figures, best: ForecastPoint) -> Decision:
+    """The target is out of reach but a fine-tune gains significantly: states both for the person to weigh."""
     assert figures.finetune is not None
     return Decision(
         "out_of_reach",
@@ -329,7 +329,7 @@ def _gain_below_target(figures: Figures, best: Ahead) -> Decision:
     )
 
 
-def _not_worth_it(figures: Figures, best: Ahead) -> Decision:
+def _not_worth_it(figures: Figures, best: ForecastPoint) -> Decision:
     return Decision(
         "not_worth_it",
         sentences.not_worth_it(figures, best),

@@ -1,4 +1,4 @@
-"""What finished jobs and measurements have shown on the same rows: read from their reports, never measured twice."""
+"""Reads evidence on the same rows from the reports of finished jobs and measurements, so that nothing is measured twice."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class Evidence:
 
     @property
     def name(self) -> str:
-        """How the table of alternatives calls it."""
+        """Its name in the table of alternatives."""
         kind = f"pilot on {self.rows:,} tickets of measurement" if self.pilot else "model of job"
         return f"{self.score.name}, {kind} {self.job}"
 
     def to_json(self) -> dict[str, Any]:
-        """The evidence as an order carries it."""
+        """The evidence as JSON, for an order."""
         return {**fields_json(self), "score": self.score.line.to_json()}
 
     @classmethod
@@ -62,7 +62,7 @@ class Evidence:
 
 
 def evidence_of(data: Mapping[str, Any], job: str) -> list[Evidence]:
-    """What one report shows of fine-tuned models; nothing where it is of another kind or lacks a part."""
+    """The fine-tuned models' scores in one report; empty for another kind of report or a missing part."""
     report = read_report(data)
     try:
         if isinstance(report, FinetuneReport):

@@ -1,4 +1,4 @@
-"""From what a measurement found to its decision: the bill, the business case, and the figures that decide. Pure."""
+"""Turns findings into the decision: the bill, the business case, and the deciding figures. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from finetune.measurement.bill import BillFacts, bill
 from finetune.measurement.business import BusinessCase
 from finetune.measurement.decision import Figures, TrainedModel, decide
 from finetune.measurement.evidence import Evidence
-from finetune.measurement.findings import Bench, Findings, Request
+from finetune.measurement.findings import Findings, MeasureContext, Request
 from finetune.measurement.pilot import Pilot
 from finetune.measurement.report import PricedDecision
 from finetune.methods import PILOT
@@ -21,8 +21,10 @@ from finetune.pricing import tokens_of
 from finetune.reports.costs import CostPart
 
 
-def price_and_decide(findings: Findings, sample: Sample, request: Request, bench: Bench) -> PricedDecision:
-    """The decision and its bill; priced twice, since what there is to label follows from the decision."""
+def price_and_decide(
+    findings: Findings, sample: Sample, request: Request, context: MeasureContext
+) -> PricedDecision:
+    """The decision and its bill; computed twice, because the rows to label depend on the decision."""
     pilot = findings.pilot
     systems = [system for system in findings.systems if system.role == "trained"]
     facts = BillFacts(
@@ -34,11 +36,11 @@ def price_and_decide(findings: Findings, sample: Sample, request: Request, bench
         tuned_rows=pilot.rows if pilot else 0,
         tuned_seconds=pilot.seconds if pilot else 0.0,
     )
-    costs = bill(bench.prices, facts)
-    case = case_of(findings, costs, request, bench)
+    costs = bill(context.prices, facts)
+    case = case_of(findings, costs, request, context)
     decision = decide(_figures(findings, sample, request, costs, systems, case))
     return PricedDecision(
-        decision, bill(bench.prices, replace(facts, rows_to_label=decision.rows_to_label)), case
+        decision, bill(context.prices, replace(facts, rows_to_label=decision.rows_to_label)), case
     )
 
 

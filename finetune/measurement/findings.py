@@ -1,4 +1,4 @@
-"""What a measurement is asked, what it works with and what it found, as plain values."""
+"""The request, context and findings of a measurement, as plain values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.errors import FinetuneError
-from finetune.evaluation.forecast import Ahead, Forecast, Point
+from finetune.evaluation.forecast import Forecast, ForecastPoint, Point
 from finetune.evaluation.predictions import METRICS, Predictions, SystemScore
 from finetune.evaluation.sample import Embed
 from finetune.llm import Llm
@@ -23,7 +23,7 @@ class MeasureError(FinetuneError):
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked, checked: target as a share, tickets a month, dollars per wrong answer and per ticket by hand.
+    """A validated request: target as a share, tickets a month, dollars per wrong answer and per ticket by hand.
 
     `whole_pilot` lets the fine-tune pilot take the time it needs: the answer to "not decided yet".
     """
@@ -61,7 +61,7 @@ class Request:
 
     @property
     def names_money(self) -> bool:
-        """Whether the person said what a ticket or a mistake costs: money decides only then."""
+        """Whether the person gave the cost of a ticket or a mistake; only then does money decide."""
         return bool(self.volume) and (self.price_per_wrong is not None or self.minutes_by_hand is not None)
 
     def to_json(self) -> dict[str, Any]:
@@ -69,13 +69,13 @@ class Request:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Request:
-        """The request of a job's spec; fields that are none of a request's are passed over."""
+        """The request of a job's spec; ignores other fields."""
         return cls(**{name: data[name] for name in cls.__dataclass_fields__ if name in data})
 
 
 @dataclass(frozen=True)
-class Bench:
-    """What a measurement works with: its folder, prices, a language model, what is known already, its time.
+class MeasureContext:
+    """The context of a measurement: its folder, prices, language model, earlier evidence and time limit.
 
     `allowed_s` are seconds of this process's own work (finetune/device.py), not the wall's. `earlier` is the folder
     of a measurement that this one goes on from.
@@ -96,7 +96,7 @@ class Bench:
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything measured and forecast, before it is decided upon.
+    """All scores and forecasts of a measurement, the input of its decision.
 
     `systems` and `scores` go line by line; `best` needs no fine-tune and was named by the validation rows. `pilot` is
     what a fine-tune gains, measured here or by an earlier job; `missing_minutes` what a pilot would take that could
@@ -108,11 +108,11 @@ class Findings:
     best: Predictions
     points: list[Point]
     more: Forecast
-    at_all: Ahead | None
+    at_all: ForecastPoint | None
     pilot: Pilot | None
     missing_minutes: float | None
-    finetune: Ahead | None
-    tuned_later: tuple[Ahead, ...]  # the fine-tune at the sizes of `more`
+    finetune: ForecastPoint | None
+    tuned_later: tuple[ForecastPoint, ...]  # the fine-tune at the sizes of `more`
     p_chance: float
     evidence: tuple[Evidence, ...]
     drifts: bool

@@ -1,4 +1,4 @@
-"""A small fine-tune beside the best cheap method on the same rows: what a fine-tune adds, and what it costs.
+"""Trains a small fine-tune and the best cheap method on the same rows, to estimate a fine-tune's gain and cost.
 
 Where the time allows, it is the fine-tune itself: all rows, the job's own recipe, the same score as the job. Else its gain over the cheap method is measured pair by pair on the held-out rows and carried over to more rows, shrunk by
 the distance, since such gains shrink as rows are added (BANKING77: +0.6 points at 2,250 rows, +0.2 at 10,003;
@@ -16,7 +16,7 @@ import numpy as np
 
 from finetune.device import work_seconds
 from finetune.evaluation.baselines import CheapMethods
-from finetune.evaluation.forecast import Z90, Ahead
+from finetune.evaluation.forecast import Z90, ForecastPoint
 from finetune.evaluation.predictions import Predictions, SystemScore, score_system
 from finetune.evaluation.sample import Sample
 from finetune.evaluation.statistics import (
@@ -41,16 +41,18 @@ MIN_ROWS, MAX_ROWS = 24, 4_000
 PARTS = (1.0, 0.5, 0.25)  # of the rows it may see: few sizes, so that noise in the clock does not move it
 STEP_COST = 4.6  # training a row for one epoch against embedding it once: 3.6 of 26 tokens, 5.3 of 256 (performance.md)
 CHECKED_ROWS = 8 * PROBE_STEPS  # one batch is learned before training begins, to see that it can be
-SHRINK, UNSURE = 0.4, 0.3  # the gain falls with this power of the rows, and how unsure that is
-REACH = 4.2  # a gain is carried to so many times the pilot's rows, no further
-AS_MANY = 1.2  # a cross-validated cheap method learns from the validation rows too: still the same tickets
+SHRINK, UNSURE = 0.4, 0.3  # the exponent by which the gain falls with rows, and its uncertainty
+REACH = 4.2  # a gain is extrapolated up to this multiple of the pilot's rows
+SAME_ROWS_FACTOR = (
+    1.2  # a cross-validated cheap method learns from the validation rows too: still the same tickets
+)
 SEED_NOISE = 0.005  # seeds of one run differ by tenths of a point
 DEV_ROWS = 300
 
 
 @dataclass(frozen=True)
 class Pilot:
-    """What a fine-tune showed; `gain` is it minus the cheap method `against` at `rows`, a share with 95% interval.
+    """The result of a pilot; `gain` is its score minus that of the cheap method `against` at `rows`, a share with 95% interval.
 
     `test` held-out rows; `job` is the earlier job that showed it, "" where the pilot was run now; `whole` says that
     it is the full training on all rows; `kept` that its model is there to use.
@@ -86,7 +88,7 @@ class Pilot:
 
     @property
     def name(self) -> str:
-        """How the table of alternatives calls it."""
+        """Its name in the table of alternatives."""
         if self.kept:
             return f"{self.score.name}, model of job {self.job}"
         return f"{METHODS[self.method].short_name} pilot on {self.rows:,} tickets" + (
@@ -95,7 +97,7 @@ class Pilot:
 
 
 def pilot_of(evidence: Evidence) -> Pilot:
-    """An earlier job's model, or an earlier measurement's pilot, in the place of a pilot of one's own."""
+    """Uses an earlier job's model or an earlier measurement's pilot as the pilot."""
     return Pilot(
         evidence.rows,
         evidence.test,
@@ -113,7 +115,7 @@ def pilot_of(evidence: Evidence) -> Pilot:
 
 @dataclass(frozen=True)
 class PilotPlan:
-    """Rows and epochs that the pilot trains on and the seconds of work it takes; `fits` the time that is left."""
+    """The rows, epochs and seconds of a pilot; `fits`: whether it fits the time that is left."""
 
     rows: int
     epochs: int
@@ -122,7 +124,7 @@ class PilotPlan:
 
 
 def plan_pilot(sample: Sample, allowed_s: float, row_s: float) -> PilotPlan | None:
-    """The fine-tune itself or the largest pilot that fits the time, else one on all rows that does not; None for too few.
+    """The full fine-tune or the largest pilot that fits the time, else one on all rows that does not; None for too few rows.
 
     Counts seconds of this process's work, `row_s` for a row's pass through the network that is tuned.
     """
@@ -138,13 +140,13 @@ def plan_pilot(sample: Sample, allowed_s: float, row_s: float) -> PilotPlan | No
 
 
 def cheapest_pilot_s(train: int, dev: int, test: int, row_s: float) -> float:
-    """Seconds of work of the least pilot that tells something of so many rows; 0 where they are too few for one."""
+    """Seconds of work of the smallest useful pilot for this many rows; 0 where they are too few for one."""
     plans = (_seconds(*size, dev, test, row_s) for size in _sizes(train, train))
     return min(plans, default=0.0)
 
 
 def _sizes(train: int, fold_rows: int) -> list[tuple[int, int]]:
-    """Rows and epochs that a pilot may have: enough of both that its gain reaches all of the sample's rows."""
+    """The allowed rows and epochs of a pilot, enough to extrapolate its gain to all of the sample's rows."""
     most = min(MAX_ROWS, train)
     least = max(MIN_ROWS, round(fold_rows / REACH) if fold_rows <= MAX_ROWS * REACH else 0)
     sizes = [(round(most * part), EPOCHS) for part in PARTS]
@@ -164,7 +166,7 @@ def training_s(rows: int, epochs: int, dev: int, row_s: float) -> float:
 
 @dataclass(frozen=True)
 class PilotRun:
-    """What a pilot is trained with: rows, epochs, the cheap method's answers to compare with, metric, seed, folder."""
+    """The inputs of a pilot: rows, epochs, the cheap method's predictions to compare with, metric, seed, folder."""
 
     rows: int
     epochs: int
@@ -175,7 +177,7 @@ class PilotRun:
 
 
 def run_pilot(sample: Sample, cheap: CheapMethods, run: PilotRun, progress: Progress) -> Pilot:
-    """Train the pilot's method and the cheap one on the same rows of the one cut; the model is thrown away."""
+    """Train the pilot's method and the cheap one on the same rows of the same split; the model is discarded."""
     fold, began = sample.once, work_seconds()
     share = min(1.0, run.rows / len(fold.train))
     order = np.random.default_rng([run.seed, 99]).permutation(fold.train)
@@ -239,19 +241,19 @@ def _tuned_shares(
     return likely
 
 
-def within_reach(bases: Sequence[Ahead | None], pilot: Pilot) -> tuple[Ahead, ...]:
-    """The fine-tune's scores at those `bases` that the pilot's rows allow to tell."""
+def within_reach(bases: Sequence[ForecastPoint | None], pilot: Pilot) -> tuple[ForecastPoint, ...]:
+    """The fine-tune's scores at those `bases` that are within the pilot's reach."""
     return tuple(expected(base, pilot) for base in bases if base and base.rows <= REACH * pilot.rows)
 
 
-def expected(base: Ahead, pilot: Pilot) -> Ahead:
+def expected(base: ForecastPoint, pilot: Pilot) -> ForecastPoint:
     """The fine-tune's score at the rows of `base`, the cheap method's score there.
 
     A full training on just these rows was measured: its gain has no noise but the seed's on the same held-out rows,
     and on other tickets that of so many held-out rows.
     """
     times = max(1.0, base.rows / pilot.rows)
-    exact = pilot.whole and times < AS_MANY
+    exact = pilot.whole and times < SAME_ROWS_FACTOR
     share = 1.0 if exact else times**-SHRINK
     gain = share * pilot.gain.value
     paired_noise = 0.0 if exact else share * pilot.gain.half_width / 1.96
@@ -265,4 +267,4 @@ def expected(base: Ahead, pilot: Pilot) -> Ahead:
         float(np.clip(value + sign * width, 0, 1)) for width in reach for sign in (-1, 1)
     )
     trust = "number" if times <= 2.1 else "band" if times <= REACH else "direction"
-    return Ahead(base.rows, float(times), value, low, high, wide_low, wide_high, trust)
+    return ForecastPoint(base.rows, float(times), value, low, high, wide_low, wide_high, trust)

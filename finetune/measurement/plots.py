@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from finetune.evaluation.forecast import Ahead, Point
+from finetune.evaluation.forecast import ForecastPoint, Point
 from finetune.pricing import money as dollars
 from finetune.reports.parts import Plot
 
@@ -42,9 +42,9 @@ class Picture:
     target: float
     points: Sequence[Point]
     lines: Sequence[tuple[str, float]]
-    ahead: Sequence[Ahead]
-    finetune: Ahead | None
-    tuned_later: Sequence[Ahead] = ()
+    ahead: Sequence[ForecastPoint]
+    finetune: ForecastPoint | None
+    tuned_later: Sequence[ForecastPoint] = ()
     money: Sequence[tuple[str, float]] = ()
     once: str = ""
 
@@ -121,7 +121,7 @@ def _spread_curve(axes: Any, points: Sequence[Point]) -> tuple[list[int], list[f
     return sizes, means
 
 
-def _ahead(axes: Any, last: int, today: float, ahead: Sequence[Ahead], above: bool) -> None:
+def _ahead(axes: Any, last: int, today: float, ahead: Sequence[ForecastPoint], above: bool) -> None:
     """The forecast with its band, two of its sizes written out above it, or below where a fine-tune's line lies above."""
     x = [last, *(item.rows for item in ahead)]
     down, up = (
@@ -138,7 +138,7 @@ def _ahead(axes: Any, last: int, today: float, ahead: Sequence[Ahead], above: bo
         axes.annotate(f"{100 * item.value:.1f}%", place, (0, 11 if above else -24), color=AHEAD, **FIGURE)
 
 
-def _star(axes: Any, finetune: Ahead) -> None:
+def _star(axes: Any, finetune: ForecastPoint) -> None:
     axes.errorbar(
         finetune.rows,
         100 * finetune.value,
@@ -151,7 +151,7 @@ def _star(axes: Any, finetune: Ahead) -> None:
     )
 
 
-def _tuned_later(axes: Any, later: Sequence[Ahead]) -> None:
+def _tuned_later(axes: Any, later: Sequence[ForecastPoint]) -> None:
     """The fine-tune with more tickets, a line from its star, the last size written out."""
     x, y = [item.rows for item in later], [100 * item.value for item in later]
     axes.plot(x, y, ":", color=TUNED, linewidth=2.5)

@@ -1,4 +1,4 @@
-"""From what was measured to the report: the value, its pictures, and report.json as the completion mark."""
+"""Builds the report from the findings: the value, its pictures, and report.json as the completion mark."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from finetune.artifacts import REPORT, write_whole
 from finetune.data.ticket import Tickets
 from finetune.evaluation.baselines import best_trained
-from finetune.evaluation.forecast import Ahead, Forecast
+from finetune.evaluation.forecast import Forecast, ForecastPoint
 from finetune.evaluation.learning_curve import doubling_sentence
 from finetune.evaluation.sample import Sample, drop_embeddings
 from finetune.evaluation.statistics import carried
@@ -39,12 +39,12 @@ from finetune.reports.parts import DatasetPart, HeldOutAnswers, Plot, Score, Sys
 
 if TYPE_CHECKING:
     from finetune.measurement.evidence import Evidence
-    from finetune.measurement.findings import Bench, Findings, Request
+    from finetune.measurement.findings import Findings, MeasureContext, Request
 
 
 @dataclass(frozen=True)
 class PricedDecision:
-    """What a measurement came to: the decision with its bill and its business case."""
+    """The decision of a measurement with its bill and business case."""
 
     decision: Decision
     cost: CostPart
@@ -57,10 +57,10 @@ def assemble(
     sample: Sample,
     request: Request,
     tickets: Tickets,
-    bench: Bench,
+    context: MeasureContext,
 ) -> MeasurementReport:
-    """The report of a measurement, but for the time it took; draws the pictures into the bench's folder."""
-    bench.folder.mkdir(parents=True, exist_ok=True)
+    """The report of a measurement, but for the time it took; draws the pictures into the context's folder."""
+    context.folder.mkdir(parents=True, exist_ok=True)
     decision = verdict.decision
     doubling = (doubling_sentence(findings.more, findings.points), findings.by_class)
     return MeasurementReport(
@@ -86,10 +86,10 @@ def assemble(
         signals=_signals(findings, sample, request, tickets, decision),
         prompt_scored=any(system.role == "prompt" for system in findings.systems),
         plots=(
-            _plot(findings, verdict, request, bench.folder),
-            *([business_plot(verdict.case, bench.folder / BUSINESS_FILE)] if request.volume else []),
+            _plot(findings, verdict, request, context.folder),
+            *([business_plot(verdict.case, context.folder / BUSINESS_FILE)] if request.volume else []),
         ),
-        dataset=_dataset(sample, tickets, bench.dataset),
+        dataset=_dataset(sample, tickets, context.dataset),
         provenance=_provenance(tickets, request),
     )
 
@@ -98,7 +98,7 @@ DRIFTS = " Beware: the latest tickets score worse than older ones (drift)."
 
 
 def _ladder(findings: Findings, held_out: int) -> tuple[SystemLine, ...]:
-    """The table of alternatives: cheap systems and prompts, then every fine-tune that is known on these rows.
+    """The table of alternatives: cheap systems and prompts, then every known fine-tune on these rows.
 
     A fine-tune that was tested on one fold of the `held_out` rows carries what is expected of it on all, as in its own report.
     """
@@ -126,7 +126,7 @@ def _expected(findings: Findings, model: Pilot | Evidence, held_out: int) -> Sco
 
 
 def _answers(findings: Findings, sample: Sample) -> HeldOutAnswers:
-    """What the best cheap method says of the held-out tickets, for two runs side by side."""
+    """The best cheap method's predictions on the held-out tickets, for comparing two runs."""
     best, rows = best_trained(findings.systems), sample.test_rows
     ids = [sample.rows[i].id for i in rows]
     return held_out_answers(ids, sample.truth.tolist(), best.labels.tolist(), sample.names)
@@ -141,7 +141,10 @@ def _points(findings: Findings) -> tuple[CurvePoint, ...]:
 
 
 def forecast_part(
-    more: Forecast, finetune: Ahead | None, at_all: Ahead | None, later: tuple[Ahead, ...]
+    more: Forecast,
+    finetune: ForecastPoint | None,
+    at_all: ForecastPoint | None,
+    later: tuple[ForecastPoint, ...],
 ) -> ForecastPart:
     """The forecasts as the report has them, with a sentence."""
     return ForecastPart(
@@ -155,13 +158,13 @@ def forecast_part(
     )
 
 
-def _line(ahead: Ahead) -> ForecastLine:
+def _line(ahead: ForecastPoint) -> ForecastLine:
     """A forecast with its bands for other tickets and for the same held-out ones."""
     bands = ahead.wide_low, ahead.wide_high, ahead.low, ahead.high
     return ForecastLine(ahead.rows, ahead.value, *bands, ahead.times, ahead.trust)
 
 
-def _sentence(more: Forecast, finetune: Ahead | None) -> str:
+def _sentence(more: Forecast, finetune: ForecastPoint | None) -> str:
     """The forecast in words."""
     parts = [
         f"{item.rows:,} tickets: {percent(item.value)} ({100 * item.wide_low:.1f}-{100 * item.wide_high:.1f})"
@@ -185,7 +188,7 @@ def _cost_sentence(verdict: PricedDecision) -> str:
 def _signals(
     findings: Findings, sample: Sample, request: Request, tickets: Tickets, decision: Decision
 ) -> dict[str, Any]:
-    """What the advisor learns, in its own vocabulary (rag/signals/schema.py): percentages, counts.
+    """The findings in the advisor's vocabulary (rag/signals/schema.py): percentages, counts.
 
     That "nothing" meets the target is only said where a prompt was scored as well.
     """
@@ -234,7 +237,7 @@ def _plot(findings: Findings, verdict: PricedDecision, request: Request, folder:
 
 
 def ways_to_run(cost: CostPart, case: BusinessCase) -> list[tuple[str, float]]:
-    """What a month costs of each way of running it that has a score in this report: no bar for what was not measured."""
+    """The monthly cost of each way to run it that has a score in this report; others get no bar."""
     prompts = {line.name for line in case.lines if line.kind == "prompt" and line.share is not None}
     return [
         (line.option, line.usd_month)

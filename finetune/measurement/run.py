@@ -1,4 +1,4 @@
-"""The measured verdict: score what is cheaper, train a pilot, forecast the full run, price it, decide.
+"""The measured verdict: scores cheaper methods, trains a pilot, forecasts the full run, prices it, decides.
 
 Reads top to bottom as it runs. Held-out rows are only ever scored: which method is best, whether a pilot runs and
 which prompt counts are decided on the validation rows (tests/finetune/measurement/test_held_out_rows.py tries to leak them). Time
@@ -21,7 +21,7 @@ from finetune.device import work_seconds
 from finetune.estimate import measuring_limit_s
 from finetune.evaluation import baselines
 from finetune.evaluation.baselines import CheapMethods
-from finetune.evaluation.forecast import Ahead, Forecast, Point, forecast
+from finetune.evaluation.forecast import Forecast, ForecastPoint, Point, forecast
 from finetune.evaluation.learning_curve import Answers, curve_points, rising_classes, slice_score
 from finetune.evaluation.predictions import Predictions, SystemScore, score, score_system
 from finetune.evaluation.sample import DRIFT, Embed, Sample, data_warnings, drift_warnings
@@ -29,7 +29,7 @@ from finetune.evaluation.texts import text_warnings
 from finetune.measurement.budget import Budget
 from finetune.measurement.evidence import Evidence, on_same_rows
 from finetune.measurement.figures import price_and_decide
-from finetune.measurement.findings import Bench, Findings, MeasureError, Request
+from finetune.measurement.findings import Findings, MeasureContext, MeasureError, Request
 from finetune.measurement.pilot import (
     Pilot,
     PilotRun,
@@ -39,7 +39,7 @@ from finetune.measurement.pilot import (
     within_reach,
 )
 from finetune.measurement.report import assemble, finished_report, too_few, write
-from finetune.measurement.sizing import CurveWatch, Lab, Trial, find_sample
+from finetune.measurement.sample_size import CurveProgress, Resources, ScoredSample, find_sample
 from finetune.methods import PILOT
 from finetune.progress import FINISH, Progress
 from finetune.reports.measurement import MeasurementReport
@@ -52,33 +52,33 @@ PROMPTS_S = 300.0  # of waiting for a language model's server
 AHEAD = (1.25, 1.5, 2.0, 3.0, 4.0)  # times the rows at hand
 
 
-def measure(tickets: Tickets, request: Request, bench: Bench) -> dict[str, Any]:
+def measure(tickets: Tickets, request: Request, context: MeasureContext) -> dict[str, Any]:
     """The report (kind "measure"), JSON-able; folder/report.json is written last, and a finished folder returns it.
 
     Raises MeasureError on an impossible request, Stopped within seconds of `should_stop` giving a reason; the same
     folder, or another one with this as `earlier`, then goes on.
     """
-    if (report := finished_report(bench.folder, tickets, request)) is not None:
+    if (report := finished_report(context.folder, tickets, request)) is not None:
         return report
-    began, clock = time.monotonic(), bench.clock or work_seconds
-    progress = Progress(bench.emit, bench.should_stop)
+    began, clock = time.monotonic(), context.clock or work_seconds
+    progress = Progress(context.emit, context.should_stop)
     progress.phase("loading")
     labels = _labels(tickets)
     if (labelled := sum(label is not None for label in labels)) < MIN_ROWS:
-        few = too_few(tickets, request, labelled, MIN_ROWS, bench.dataset)
-        return write(bench.folder, _timed(few, began))
-    _go_on_from(bench)
-    budget = Budget(clock, bench.allowed_s or measuring_limit_s(labelled))
-    embed = bench.embed or _default_embed(tickets)
-    lab = Lab(embed, progress, bench.folder, budget, getattr(embed, "key", MINILM))
-    trial = find_sample(tickets.rows, labels, request.seed, request.metric, lab)
+        few = too_few(tickets, request, labelled, MIN_ROWS, context.dataset)
+        return write(context.folder, _timed(few, began))
+    _go_on_from(context)
+    budget = Budget(clock, context.allowed_s or measuring_limit_s(labelled))
+    embed = context.embed or _default_embed(tickets)
+    resources = Resources(embed, progress, context.folder, budget, getattr(embed, "key", MINILM))
+    trial = find_sample(tickets.rows, labels, request.seed, request.metric, resources)
     sample = trial.sample
     row_s = trial.cost.tuned_per_row
-    findings = Survey(sample, request, bench, progress, budget, tickets.digest, row_s).findings(trial)
+    findings = Measurement(sample, request, context, progress, budget, tickets.digest, row_s).findings(trial)
     progress.phase("reporting")
-    verdict = price_and_decide(findings, sample, request, bench)
-    result = assemble(findings, verdict, sample, request, tickets, bench)
-    return write(bench.folder, _timed(result, began))
+    verdict = price_and_decide(findings, sample, request, context)
+    result = assemble(findings, verdict, sample, request, tickets, context)
+    return write(context.folder, _timed(result, began))
 
 
 def _timed(report: MeasurementReport, began: float) -> MeasurementReport:
@@ -99,34 +99,34 @@ def _default_embed(tickets: Tickets) -> Embed:
     return embedder_for(tickets.texts)
 
 
-def _go_on_from(bench: Bench) -> None:
-    """Take over what an undecided measurement left: embeddings, and paid answers of a language model."""
-    if bench.earlier is None or not bench.earlier.is_dir():
+def _go_on_from(context: MeasureContext) -> None:
+    """Reuses embeddings and paid answers of a language model from an earlier undecided measurement."""
+    if context.earlier is None or not context.earlier.is_dir():
         return
-    bench.folder.mkdir(parents=True, exist_ok=True)
-    for file in (*bench.earlier.rglob("embeddings-*.npy"), *bench.earlier.rglob(PROMPTED)):
-        if not (bench.folder / file.name).exists():
-            shutil.copyfile(file, bench.folder / file.name)
+    context.folder.mkdir(parents=True, exist_ok=True)
+    for file in (*context.earlier.rglob("embeddings-*.npy"), *context.earlier.rglob(PROMPTED)):
+        if not (context.folder / file.name).exists():
+            shutil.copyfile(file, context.folder / file.name)
 
 
 @dataclass
-class Survey:
-    """One measurement under way: what is cut and asked, and what it may use.
+class Measurement:
+    """One running measurement: its split, request and resources.
 
     `tuned_s_per_row` is a row's pass through the network that a pilot tunes.
     """
 
     sample: Sample
     request: Request
-    bench: Bench
+    context: MeasureContext
     progress: Progress
     budget: Budget
     digest: str
     tuned_s_per_row: float
     _short_pilot: str = field(default="", init=False)
 
-    def findings(self, trial: Trial) -> Findings:
-        """The trial's baselines, prompts, curve, fine-tune pilot and forecasts, in this order."""
+    def findings(self, trial: ScoredSample) -> Findings:
+        """The sample's baselines, prompts, curve, fine-tune pilot and forecasts, in this order."""
         sample, request, progress = self.sample, self.request, self.progress
         cheap, ladder, baseline = trial.cheap, trial.ladder, trial.baseline
         notes = [*data_warnings(sample), *text_warnings(sample.texts, request.seed, sample.encoder)]
@@ -143,9 +143,9 @@ class Survey:
         progress.phase("curve")
         answers: Answers = {}
         score_of = slice_score(sample, cheap, baseline.name, request.metric, request.seed, answers)
-        watch = CurveWatch(trial, self.budget)
+        watch = CurveProgress(trial, self.budget)
         points = curve_points(sample.train_rows, score_of, progress, watch)
-        evidence = tuple(on_same_rows(self.bench.evidence, self.digest, request.seed, sample))
+        evidence = tuple(on_same_rows(self.context.evidence, self.digest, request.seed, sample))
         value = scores[baseline.name].score(request.metric)
         pilot, missing = self._pilot(cheap, best, baseline, evidence)
         progress.phase("evaluating")
@@ -174,12 +174,12 @@ class Survey:
 
     def _prompts(self) -> PromptAnswers:
         """A language model's answers within its spending cap; nothing where none is configured."""
-        llm = self.bench.llm
+        llm = self.context.llm
         if llm is None:
             return PromptAnswers()
-        llm, request = replace(llm, prices=self.bench.prices), self.request
+        llm, request = replace(llm, prices=self.context.prices), self.request
         return prompt_answers(
-            llm, self.sample, self.bench.folder, request.seed, self.progress, request.metric, PROMPTS_S
+            llm, self.sample, self.context.folder, request.seed, self.progress, request.metric, PROMPTS_S
         )
 
     def _pilot(
@@ -189,7 +189,7 @@ class Survey:
         baseline: Predictions,
         evidence: tuple[Evidence, ...],
     ) -> tuple[Pilot | None, float | None]:
-        """What a fine-tune gains, and the minutes of a pilot that could change the answer and was not run.
+        """The gain of a fine-tune, and the minutes of a pilot that could change the decision but was not run.
 
         A model that a job left on the same rows is the best evidence there is, an earlier pilot the next best. A hosted one
         is an alternative of its own: it says nothing of training here.
@@ -212,13 +212,13 @@ class Survey:
             f"A {PILOT.short_name} pilot on {plan.rows:,} tickets: the cheap methods may miss the target."
         )
         self.progress.phase("pilot")
-        run = PilotRun(plan.rows, plan.epochs, baseline, request.metric, request.seed, self.bench.folder)
+        run = PilotRun(plan.rows, plan.epochs, baseline, request.metric, request.seed, self.context.folder)
         return self._in_time(sample, cheap, run, plan.seconds)
 
     def _in_time(
         self, sample: Sample, cheap: CheapMethods, run: PilotRun, planned_s: float
     ) -> tuple[Pilot, float | None]:
-        """The pilot; one that would overrun ends with the epochs that it has, and then a whole one is missing still."""
+        """The pilot; one that would overrun stops after the epochs so far, and then the full one is still missing."""
 
         def reason() -> str | None:
             is_over = self.budget.left_for_scores < 0 and not self.request.whole_pilot
@@ -261,7 +261,7 @@ def _prompt_line(sample: Sample, system: Predictions) -> SystemScore:
 
 
 def _better(baseline: Predictions, prompts: PromptAnswers) -> Predictions:
-    """The one that did better on the validation rows."""
+    """The better one on the validation rows."""
     prompt = next((system for system in prompts.systems if system.name == prompts.best), None)
     if prompt is None or (prompt.choosing_score or 0.0) <= (baseline.choosing_score or 0.0):
         return baseline
@@ -269,7 +269,7 @@ def _better(baseline: Predictions, prompts: PromptAnswers) -> Predictions:
 
 
 def _clearly_met(best: Predictions, rows: int, target: float) -> bool:
-    """Whether the `rows` validation rows say that the target is met without a fine-tune, their noise taken off."""
+    """Whether the `rows` validation rows show, beyond noise, that the target is met without a fine-tune."""
     if best.choosing_score is None:
         return False
     noise = np.sqrt(best.choosing_score * (1 - best.choosing_score) / max(1, rows))
@@ -278,13 +278,13 @@ def _clearly_met(best: Predictions, rows: int, target: float) -> bool:
 
 def _forecasts(
     points: list[Point], sample: Sample, floor: float, baseline: Interval
-) -> tuple[Forecast, Ahead | None, Ahead]:
+) -> tuple[Forecast, ForecastPoint | None, ForecastPoint]:
     """The sizes of AHEAD, or all rows at hand and twice that where a sample was measured; all rows; today."""
     rows, total = sample.train_rows, sample.all_train_rows
     is_sample = total > 1.05 * rows
     sizes = [total, 2 * total] if is_sample else [round(times * rows) for times in AHEAD]
     more = forecast(points, sizes, sample.held_out, floor)
-    now = Ahead(
+    now = ForecastPoint(
         rows, 1.0, baseline.value, baseline.value, baseline.value, baseline.low, baseline.high, "number"
     )
     return more, more.at(total) if is_sample else None, now

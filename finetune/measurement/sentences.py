@@ -1,11 +1,11 @@
-"""What a decision says, for a support lead: tickets of a hundred first, methods and intervals one level down. Pure."""
+"""Words a decision for a support lead: tickets out of a hundred first, methods and intervals in the details. Pure."""
 
 from __future__ import annotations
 
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
-from finetune.evaluation.forecast import Z90, Ahead
+from finetune.evaluation.forecast import Z90, ForecastPoint
 from finetune.pricing import money
 from finetune.reports.words import RIGHT, of_100
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from finetune.measurement.decision import Figures, TrainedModel
 
 OUT = 0.1  # chance below which a target is called out of reach
-A_BET = 0.35  # from here on a bet that can be lost, not a plan
+LOW_CHANCE = 0.35  # below this chance, meeting the target is called a bet
 UNITS = {"accuracy": "of 100 new tickets", "macro_f1": "macro-F1 points of 100"}
 
 
-def chance(ahead: Ahead, target: float) -> float:
+def chance(ahead: ForecastPoint, target: float) -> float:
     """Probability that the score at `ahead` meets the target, from its band for other tickets."""
     sigma = max((ahead.wide_high - ahead.wide_low) / (2 * Z90), 1e-4)
     return 1 - NormalDist(ahead.value, sigma).cdf(target)
@@ -27,7 +27,7 @@ def percent(score: float) -> str:
     return f"{100 * score:.1f}%"
 
 
-def band(ahead: Ahead) -> str:
+def band(ahead: ForecastPoint) -> str:
     """The 90% band for other tickets, in numbers of a hundred."""
     return f"{100 * ahead.wide_low:.0f} to {100 * ahead.wide_high:.0f}"
 
@@ -44,12 +44,12 @@ def in_sentence(name: str) -> str:
     return name if name[:2].isupper() else name[:1].lower() + name[1:]
 
 
-def reach(best: Ahead, target: float) -> str:
+def reach(best: ForecastPoint, target: float) -> str:
     """How far the target is, in words."""
     likely = chance(best, target)
     if likely < OUT:
         return "target out of reach"
-    return "target unlikely" if likely < A_BET else "the target is a bet"
+    return "target unlikely" if likely < LOW_CHANCE else "the target is a bet"
 
 
 def _today(figures: Figures) -> str:
@@ -82,7 +82,7 @@ def nothing_to_learn(figures: Figures) -> str:
 
 
 def _floor(figures: Figures) -> str:
-    """What answering with the largest class alone gets: without it a high score says little."""
+    """The score of always answering the largest class, which puts a high score into proportion."""
     return f" Always guessing the largest class gets {percent(figures.floor)}."
 
 
@@ -108,7 +108,7 @@ def in_hand(figures: Figures, model: TrainedModel) -> str:
     )
 
 
-def enough_with_all(figures: Figures, ahead: Ahead) -> str:
+def enough_with_all(figures: Figures, ahead: ForecastPoint) -> str:
     value, target = of_100(ahead.value, target=figures.target)
     return (
         f"No fine-tune needed: with {_today(figures)} trained on all {ahead.rows:,} tickets, {value} {_right(figures)} "
@@ -126,7 +126,7 @@ def pilot_missing(figures: Figures, minutes: float) -> str:
     )
 
 
-def train(figures: Figures, finetune: Ahead) -> str:
+def train(figures: Figures, finetune: ForecastPoint) -> str:
     value, best, target = of_100(finetune.value, figures.best, target=figures.target)
     gain = 100 * (finetune.value - figures.best)
     chance_of = (
@@ -138,7 +138,7 @@ def train(figures: Figures, finetune: Ahead) -> str:
     )
 
 
-def hardly_better(figures: Figures, finetune: Ahead) -> str:
+def hardly_better(figures: Figures, finetune: ForecastPoint) -> str:
     value, best, target = of_100(finetune.value, figures.best, target=figures.target)
     return (
         f"Too close to call: your target of {target} of 100 lies between today's {best} and the {value} of a fine-tune, "
@@ -153,12 +153,12 @@ def _points(figures: Figures) -> str:
     return f"{100 * gain.value:+.1f} points ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
 
 
-def train_title(figures: Figures, finetune: Ahead) -> str:
+def train_title(figures: Figures, finetune: ForecastPoint) -> str:
     value, target = of_100(finetune.value, target=figures.target)
     return f"Train: {value} of 100 expected, your target is {target}"
 
 
-def train_below_target(figures: Figures, finetune: Ahead) -> str:
+def train_below_target(figures: Figures, finetune: ForecastPoint) -> str:
     value, best, target = of_100(finetune.value, figures.best, target=figures.target)
     return (
         f"Train, although your target of {target} of 100 {_distance(finetune, figures.target)}: {value} "
@@ -167,7 +167,7 @@ def train_below_target(figures: Figures, finetune: Ahead) -> str:
     )
 
 
-def costs_more_than_it_saves(figures: Figures, finetune: Ahead) -> str:
+def costs_more_than_it_saves(figures: Figures, finetune: ForecastPoint) -> str:
     value, best = of_100(finetune.value, figures.best)
     return (
         f"Not worth its price: a fine-tune would bring {value} instead of {best} {UNITS[figures.metric]}, "
@@ -183,7 +183,7 @@ def without_forecast(figures: Figures, why: str) -> str:
     )
 
 
-def too_close(figures: Figures, best: Ahead) -> str:
+def too_close(figures: Figures, best: ForecastPoint) -> str:
     value, today, target = of_100(best.value, figures.best, target=figures.target)
     return (
         f"Too close to call: {value} {_right(figures)} with {_what(figures, best)} ({band(best)}), and your target of "
@@ -191,7 +191,7 @@ def too_close(figures: Figures, best: Ahead) -> str:
     )
 
 
-def label_more(figures: Figures, ahead: Ahead) -> str:
+def label_more(figures: Figures, ahead: ForecastPoint) -> str:
     value, best, target = of_100(ahead.value, figures.best, target=figures.target)
     extra = ahead.rows - figures.rows
     how = " and a fine-tune" if _is_tuned(figures, ahead) else ""
@@ -220,7 +220,7 @@ def gain_title(figures: Figures) -> str:
     return f"Target out of reach, but training brings {100 * (figures.gain or 0):+.0f} points"
 
 
-def gain_below_target(figures: Figures, best: Ahead) -> str:
+def gain_below_target(figures: Figures, best: ForecastPoint) -> str:
     assert figures.finetune is not None
     value, today, target = of_100(figures.finetune.value, figures.best, target=figures.target)
     return (
@@ -230,7 +230,7 @@ def gain_below_target(figures: Figures, best: Ahead) -> str:
     )
 
 
-def not_worth_it(figures: Figures, best: Ahead) -> str:
+def not_worth_it(figures: Figures, best: ForecastPoint) -> str:
     today, target = of_100(figures.best, target=figures.target)
     return (
         f"Not worth it: your target of {target} of 100 {_distance(best, figures.target)}. With {_today(figures)} {today} "
@@ -238,25 +238,25 @@ def not_worth_it(figures: Figures, best: Ahead) -> str:
     )
 
 
-def _distance(best: Ahead, target: float) -> str:
+def _distance(best: ForecastPoint, target: float) -> str:
     likely = chance(best, target)
     if likely < OUT:
         return "is out of reach"
-    return f"is unlikely ({odds(likely)})" if likely < A_BET else f"is a bet ({odds(likely)})"
+    return f"is unlikely ({odds(likely)})" if likely < LOW_CHANCE else f"is a bet ({odds(likely)})"
 
 
-def _limit(figures: Figures, best: Ahead) -> str:
+def _limit(figures: Figures, best: ForecastPoint) -> str:
     """The best that can be expected."""
     return f"the most that is expected is {100 * best.value:.1f} ({band(best)}) with {_what(figures, best)}"
 
 
-def _what(figures: Figures, ahead: Ahead) -> str:
+def _what(figures: Figures, ahead: ForecastPoint) -> str:
     if ahead is figures.finetune:
         return "a fine-tune on today's tickets"
     return f"{ahead.rows:,} tickets" + (" and a fine-tune" if _is_tuned(figures, ahead) else "")
 
 
-def _is_tuned(figures: Figures, ahead: Ahead) -> bool:
+def _is_tuned(figures: Figures, ahead: ForecastPoint) -> bool:
     """Whether a size ahead was forecast for a fine-tune."""
     return any(ahead is item for item in figures.tuned_later)
 

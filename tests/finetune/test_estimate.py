@@ -157,7 +157,7 @@ def test_linear_and_lora_are_priced_by_the_same_registry() -> None:
 def test_measured_jobs_lie_within_a_factor_of_what_is_foreseen(
     rows: int, epochs: int, characters: int, cpu_s: float, peak_mb: float
 ) -> None:
-    """Bundled tickets, banking77 and e-mails of 300 words by benchmarks/foreseen.py (docs/performance.md): time and memory."""
+    """Bundled tickets, banking77 and e-mails of 300 words by benchmarks/estimates.py (docs/performance.md): time and memory."""
     spec = parse_spec({"dataset": "d", "method": "lora", "epochs": epochs})
     estimate = estimate_run(spec, card("triage", rows, characters), PRICES)
     low, high = estimate.seconds

@@ -20,12 +20,12 @@ def run(work: Work) -> Report:
     """
     from finetune.data.store import DatasetStore
     from finetune.measurement.evidence import Evidence
-    from finetune.measurement.findings import Bench, Request
+    from finetune.measurement.findings import MeasureContext, Request
     from finetune.measurement.run import measure
 
     spec = work.envelope.spec
     tickets = DatasetStore(work.datasets_url).tickets(spec.get("digest") or work.envelope.dataset)
-    bench = Bench(
+    bench = MeasureContext(
         folder=work.folder,
         prices=work.prices,
         emit=work.emit,

@@ -48,7 +48,7 @@ class AnswerMessage:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> AnswerMessage:
-        """What `to_json` wrote."""
+        """Reads the JSON of `to_json`."""
         return cls(**{name: data[name] for name in cls.__dataclass_fields__})
 
 

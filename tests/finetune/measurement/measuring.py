@@ -17,7 +17,7 @@ import yaml
 from finetune.data.split import Split
 from finetune.data.ticket import Ticket, Tickets
 from finetune.evaluation.sample import Fold, Sample
-from finetune.measurement.findings import Bench, Request
+from finetune.measurement.findings import MeasureContext, Request
 from finetune.measurement.run import measure
 
 ROOT = Path(__file__).parents[3]
@@ -104,8 +104,8 @@ def measurement_of(
 ) -> dict[str, Any]:
     """A whole measurement, told to nobody."""
     form = {name: more.pop(name) for name in list(more) if name in Request.__dataclass_fields__}
-    bench = {"emit": lambda _: None, "should_stop": lambda: None, "prices": PRICES, "embed": embed}
-    return measure(rows, Request(target, **form), Bench(folder=folder, **{**bench, **more}))
+    context = {"emit": lambda _: None, "should_stop": lambda: None, "prices": PRICES, "embed": embed}
+    return measure(rows, Request(target, **form), MeasureContext(folder=folder, **{**context, **more}))
 
 
 class Ticking:

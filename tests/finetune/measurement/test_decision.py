@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.evaluation.forecast import Ahead, Forecast
+from finetune.evaluation.forecast import Forecast, ForecastPoint
 from finetune.measurement.decision import Figures, TrainedModel, decide
 from finetune.reports.parts import Interval
 
 ORDER = ("enough", "train", "more_data", "cannot_tell", "undecided", "out_of_reach", "not_worth_it")
 
 
-def ahead(rows: int, value: float, half: float = 0.015, times: float = 2.0) -> Ahead:
+def ahead(rows: int, value: float, half: float = 0.015, times: float = 2.0) -> ForecastPoint:
     low, high = max(0.0, value - half), min(1.0, value + half)
-    return Ahead(rows, times, value, low, high, low, high, "number")
+    return ForecastPoint(rows, times, value, low, high, low, high, "number")
 
 
 def measurement(target: float, best: float = 0.88, **more: object) -> Figures:

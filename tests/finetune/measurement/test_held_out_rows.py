@@ -12,8 +12,8 @@ from finetune.evaluation.baselines import LOGISTIC, ROLES, CheapMethods, score_b
 from finetune.evaluation.learning_curve import sizes, slice_score
 from finetune.evaluation.predictions import Predictions
 from finetune.evaluation.sample import Sample, cut_rows
-from finetune.measurement.findings import Bench, Request
-from finetune.measurement.run import Budget, Survey
+from finetune.measurement.findings import MeasureContext, Request
+from finetune.measurement.run import Budget, Measurement
 from finetune.progress import silent
 from tests.finetune.measurement.measuring import PRICES, CountingEmbedder, sample_rows, tickets
 
@@ -66,8 +66,8 @@ def test_whether_a_pilot_runs_is_decided_without_held_out_rows(
     """The gate of the pilot says the same thing; here without time, so that it only says it."""
     gates = []
     for sample, (_, best) in zip((clean, decoy), ladders, strict=True):
-        bench = Bench(tmp_path, PRICES, lambda _: None, lambda: None)
-        survey = Survey(sample, Request(target), bench, silent(), Budget(lambda: 0.0, 0.0), "", 0.01)
+        context = MeasureContext(tmp_path, PRICES, lambda _: None, lambda: None)
+        survey = Measurement(sample, Request(target), context, silent(), Budget(lambda: 0.0, 0.0), "", 0.01)
         gates.append(survey._pilot(CheapMethods(sample), best, best, ()))
     assert gates[0] == gates[1]
     assert gates[0][1] is not None

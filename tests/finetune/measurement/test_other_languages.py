@@ -12,7 +12,7 @@ import pytest
 from finetune.artifacts import find_model, read_card
 from finetune.catalog import MULTILINGUAL
 from finetune.data.ticket import Ticket, Tickets
-from finetune.measurement.findings import Bench, Request
+from finetune.measurement.findings import MeasureContext, Request
 from finetune.measurement.run import measure
 from finetune.pipeline import run
 from finetune.serving.deploy import load_version, make_version
@@ -65,8 +65,10 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], d
     """A measurement, a `linear` fine-tune on the same rows, and the folder of the latter."""
     tickets, folder = german_tickets(), tmp_path_factory.mktemp("german")
     quiet = {"emit": lambda _: None, "should_stop": lambda: None}
-    bench = Bench(folder=folder / "m", prices=PRICES, allowed_s=1.0, **quiet)  # no time for a pilot
-    measurement = measure(tickets, Request(0.5), bench)
+    context = MeasureContext(
+        folder=folder / "m", prices=PRICES, allowed_s=1.0, **quiet
+    )  # no time for a pilot
+    measurement = measure(tickets, Request(0.5), context)
     spec = parse_spec({"dataset": "german", "method": "linear"})
     return measurement, run(spec, tickets, folder / "f", lambda _: None, lambda: None), folder / "f"
 

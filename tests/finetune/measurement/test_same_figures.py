@@ -192,8 +192,8 @@ def test_the_pilot_goes_on_where_the_measurement_stopped(embed: CountingEmbedder
     few = tickets(sample_rows()[:260])
     first = measurement_of(few, 0.9, tmp_path / "first", embed, allowed_s=10.0, clock=Ticking(0.01))
     assert first["decision"] == "undecided"
-    count, bench = embed.count, {"earlier": tmp_path / "first", "allowed_s": 10.0}
-    second = measurement_of(few, 0.9, tmp_path / "second", embed, whole_pilot=True, **bench)
+    count, context = embed.count, {"earlier": tmp_path / "first", "allowed_s": 10.0}
+    second = measurement_of(few, 0.9, tmp_path / "second", embed, whole_pilot=True, **context)
     assert embed.count - count < 250  # the probe only
     assert second["decision"] != "undecided"
     assert second["tuned_pilot"]["rows"] > 100

@@ -14,8 +14,8 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from finetune.catalog import MULTILINGUAL
 from finetune.data.ticket import Ticket, Tickets
 from finetune.evaluation import baselines
-from finetune.measurement import sizing
-from finetune.measurement.findings import Bench, Request
+from finetune.measurement import sample_size
+from finetune.measurement.findings import MeasureContext, Request
 from finetune.measurement.run import measure
 from finetune.training import linear_model
 from tests.finetune.measurement.measuring import PRICES
@@ -87,7 +87,7 @@ def many(rows: int, classes: int) -> Tickets:
 
 def measure_on(meter: Meter, rows: Tickets, folder: Path) -> dict[str, Any]:
     """A measurement with a target that no fine-tune is needed for, on the meter's time."""
-    bench = Bench(
+    context = MeasureContext(
         folder,
         PRICES,
         lambda _: None,
@@ -96,7 +96,7 @@ def measure_on(meter: Meter, rows: Tickets, folder: Path) -> dict[str, Any]:
         embed=meter.embed,
         clock=meter,
     )
-    return measure(rows, Request(0.02), bench)
+    return measure(rows, Request(0.02), context)
 
 
 def linear(rows: int, classes: int) -> float:
@@ -166,9 +166,9 @@ def test_a_pilot_is_planned_by_the_network_that_it_tunes(
     minutes = []
     for text_s in (0.03, 0.09):
         meter, network = Meter(lambda rows, classes: 0.0), Meter(linear, text_s)
-        monkeypatch.setattr(sizing, "open_embedder", lambda key, network=network: network.embed)
+        monkeypatch.setattr(sample_size, "open_embedder", lambda key, network=network: network.embed)
         clock = lambda meter=meter, network=network: meter.now + network.now  # noqa: E731
-        bench = Bench(
+        context = MeasureContext(
             tmp_path / str(text_s),
             PRICES,
             lambda _: None,
@@ -177,7 +177,7 @@ def test_a_pilot_is_planned_by_the_network_that_it_tunes(
             embed=meter.multilingual,
             clock=clock,
         )
-        report = measure(many(300, 3), Request(1.0), bench)
+        report = measure(many(300, 3), Request(1.0), context)
         assert report["decision"] == "undecided"
         minutes.append(report["pilot_minutes"])
     assert minutes[0] > 1

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from finetune.evaluation.forecast import Ahead
+from finetune.evaluation.forecast import ForecastPoint
 from finetune.evaluation.predictions import SystemScore
 from finetune.measurement.pilot import RECIPE, Pilot, expected, plan_pilot, training_s, within_reach
 from finetune.reports.parts import Interval
 from tests.finetune.measurement.measuring import cut_sample
 
 
-def base(rows: int, value: float = 0.9) -> Ahead:
-    return Ahead(rows, 1.0, value, value - 0.01, value + 0.01, value - 0.02, value + 0.02, "number")
+def base(rows: int, value: float = 0.9) -> ForecastPoint:
+    return ForecastPoint(rows, 1.0, value, value - 0.01, value + 0.01, value - 0.02, value + 0.02, "number")
 
 
 def pilot(rows: int, gain: float = 0.04, whole: bool = False) -> Pilot:
@@ -75,5 +75,5 @@ def test_the_pilot_is_the_fine_tune_where_the_time_allows() -> None:
 def test_measured_trainings_lie_within_a_factor_of_what_is_planned(
     rows: int, epochs: int, dev: int, embedding_s: float, cpu_s: float
 ) -> None:
-    """Bundled tickets, banking77, e-mails of 300 words, Italian, German and Spanish by benchmarks/foreseen.py (docs/performance.md)."""
+    """Bundled tickets, banking77, e-mails of 300 words, Italian, German and Spanish by benchmarks/estimates.py (docs/performance.md)."""
     assert 1 / 1.5 < cpu_s / training_s(rows, epochs, dev, embedding_s) < 1.5

@@ -1,6 +1,6 @@
-"""What a fine-tune is foreseen to take, beside what it takes: short tickets, intents, e-mails of 300 words.
+"""Compares the estimated cost of a fine-tune with the measured one: short tickets, intents, e-mails of 300 words.
 
-`python benchmarks/foreseen.py [--sets bundled,banking77,emails] [--method lora] [--json]`: each set is a real job
+`python benchmarks/estimates.py [--sets bundled,banking77,emails] [--method lora] [--json]`: each set is a real job
 (finetune/pipeline.py) in a process of its own. `--sets german,spanish,italian`: rows that are not English, of which the
 probe times the sample's encoder and the network that is trained. Compared are the form's estimate of the whole job (finetune/estimate.py) and
 the measurement's plan for the training in it (finetune/measurement/pilot.py), in CPU-seconds, and the peak of memory. Made-up
@@ -99,7 +99,7 @@ def job(name: str, method: str) -> dict[str, Any]:
     from finetune.estimate import estimate_run, measuring_limit_s
     from finetune.measurement.budget import Budget
     from finetune.measurement.pilot import training_s
-    from finetune.measurement.sizing import PROBE_ROWS, pace_of
+    from finetune.measurement.sample_size import PROBE_ROWS, pace_of
     from finetune.pipeline import run
     from finetune.spec import parse_spec
     from finetune.training.embedding import embedder_for, open_embedder
