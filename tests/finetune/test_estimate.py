@@ -154,7 +154,7 @@ def test_linear_and_lora_are_priced_by_the_same_registry() -> None:
     ("rows", "epochs", "characters", "cpu_s", "peak_mb"),
     [(658, 5, 93, 39.9, 2_081), (1_500, 3, 47, 52.5, 2_271), (400, 3, 1_946, 204.8, 2_013)],
 )
-def test_measured_jobs_lie_within_a_factor_of_what_is_foreseen(
+def test_measured_jobs_are_within_a_factor_of_the_estimate(
     rows: int, epochs: int, characters: int, cpu_s: float, peak_mb: float
 ) -> None:
     """Bundled tickets, banking77 and e-mails of 300 words by benchmarks/estimates.py (docs/performance.md): time and memory."""

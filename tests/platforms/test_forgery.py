@@ -73,7 +73,7 @@ def test_a_result_that_the_container_did_not_write_is_refused_and_never_kept(
     assert harness.standin.running() == []
 
 
-def test_a_stranger_s_event_is_not_shown_and_the_card_says_why(harness: PlatformHarness) -> None:
+def test_an_event_with_a_wrong_signature_is_not_shown_and_the_card_says_why(harness: PlatformHarness) -> None:
     """The container's own, written over it, is."""
     job = running_job(harness)
     harness.forge("event")

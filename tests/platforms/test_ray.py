@@ -140,7 +140,7 @@ def test_the_record_that_shows_the_run_s_key_is_deleted_at_the_end(harness: Plat
     assert harness.uploads() == []
 
 
-def test_a_word_that_nobody_knows_is_not_held_to_signs_of_life_that_cannot_be_yet() -> None:
+def test_an_unknown_status_needs_no_heartbeat_yet() -> None:
     """It may mean waiting, as PENDING does; the contract's run found such a job given up (seed 151)."""
     status = RayStatus(TAG, Stage.RUNNING, "QUEUED_NEW", TAG, at=LEASE_S + 100.0, since=1.0)
     assert judge(status).stage is Stage.RUNNING

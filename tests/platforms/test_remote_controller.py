@@ -176,7 +176,7 @@ def test_a_result_that_does_not_come_whole_leaves_the_earlier_model_alone(harnes
     assert [path.name for path in earlier.parents[1].iterdir()] == ["job-earlier"]
 
 
-def test_a_bucket_that_is_away_keeps_nobody_from_ending_a_job(
+def test_a_job_can_be_ended_while_its_bucket_is_unreachable(
     harness: PlatformHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The platform is asked to stop, its status counts as the end, and the report names what could not be erased."""
@@ -197,7 +197,7 @@ def test_a_bucket_that_is_away_keeps_nobody_from_ending_a_job(
     assert "may still run" not in (row.error or "")
 
 
-def test_last_words_that_come_late_are_waited_for(harness: PlatformHarness) -> None:
+def test_a_late_final_event_is_waited_for(harness: PlatformHarness) -> None:
     """A bucket may show the final event only after the platform says that the job is done."""
     job = running_job(harness)
     for _ in range(5):
@@ -275,7 +275,7 @@ def test_a_cancel_that_the_platform_refuses_is_told(harness: PlatformHarness) ->
     assert "refuses the key" in card
 
 
-def test_what_takes_long_holds_up_no_other_job(harness: PlatformHarness) -> None:
+def test_a_slow_step_delays_no_other_job(harness: PlatformHarness) -> None:
     """With a pool a step returns at once; a slow call does not start twice."""
     slow, fast = harness.submit(), harness.submit()
     upload, gate, calls = harness.adapter.upload, threading.Event(), []

@@ -112,7 +112,7 @@ def job_in_training(harness: PlatformHarness) -> tuple[str, PlatformJob]:
     return job, theirs
 
 
-def test_a_last_word_is_believed_once_the_output_is_there(
+def test_a_final_event_counts_only_with_its_output(
     harness: PlatformHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The log shows the container's end while its weights still go up: nobody looks for files that are not there yet."""

@@ -45,7 +45,7 @@ def test_the_same_request_twice_is_one_job_and_one_enqueue(ledger: Ledger) -> No
     assert len(outbox.due_orders(ledger.engine, ledger.clock(), None)) == 1
 
 
-def test_entering_an_end_state_owes_one_report_and_ends_the_reservation(ledger: Ledger) -> None:
+def test_an_end_state_enqueues_one_report_and_ends_the_reservation(ledger: Ledger) -> None:
     """The report is in the same transaction as the end; the budget is free again."""
     job = submit(ledger, estimate_usd=3.0)
     assert month_of_team(ledger.engine, "T1", job.month).reserved_usd == 3.0
@@ -57,7 +57,7 @@ def test_entering_an_end_state_owes_one_report_and_ends_the_reservation(ledger: 
         ledger.request_cancel(job.id, "U1", "again")
 
 
-def test_a_post_is_with_one_sender_at_a_time_and_comes_back_if_it_is_not_confirmed(ledger: Ledger) -> None:
+def test_a_message_has_one_sender_and_is_requeued_if_unconfirmed(ledger: Ledger) -> None:
     """Two bots do not send it twice; a sender that died does not lose it; a repeat says that it is one."""
     ledger.request_cancel(submit(ledger).id, "U1", "no")
     (post,) = ledger.due_posts()
@@ -112,7 +112,7 @@ def test_a_message_put_off_is_no_try_and_a_clock_put_back_does_not_hold_it_up(le
     assert third.tries == 1
 
 
-def test_a_job_whose_channel_is_gone_moves_with_its_card_and_what_is_owed(ledger: Ledger) -> None:
+def test_a_job_of_a_deleted_channel_moves_with_its_card_and_messages(ledger: Ledger) -> None:
     """Card and report begin anew in the other conversation, and the move is in the history."""
     job = submit(ledger)
     ledger.record_card(job.id, "1.1", job.version)
@@ -184,7 +184,7 @@ def test_a_months_budget_set_anew_replaces_the_old_one(ledger: Ledger) -> None:
     assert month_of_team(ledger.engine, "T2", "2026-11").limit is None
 
 
-def test_the_months_budget_holds_at_the_reservation_and_what_is_not_used_is_released(ledger: Ledger) -> None:
+def test_the_month_budget_counts_reservations_and_releases_unused_money(ledger: Ledger) -> None:
     """The job that would go over is refused whole; a cancelled one gives its reservation back."""
     first = submit(ledger, "a", estimate_usd=6.0, month_limit_usd=10.0)
     with pytest.raises(OverBudget, match="smaller budget"):

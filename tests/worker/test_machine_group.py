@@ -89,7 +89,7 @@ def test_a_driver_whose_claim_was_taken_away_ends_the_run(tmp_path: Path) -> Non
     assert stop.value.reason == "lost"
 
 
-def test_ranks_that_ray_has_lost_sight_of_go_on_while_the_first_one_shows_its_pulse(tmp_path: Path) -> None:
+def test_ranks_that_ray_lost_continue_while_the_first_rank_sends_heartbeats(tmp_path: Path) -> None:
     """With its control process gone Ray gave a group up that trained to its end (a drill on a real head)."""
 
     def lose_sight(shape: Shape, place: Path) -> None:
@@ -104,7 +104,7 @@ def test_ranks_that_ray_has_lost_sight_of_go_on_while_the_first_one_shows_its_pu
     assert machines.over(COUNTING).run(run)["headline"] == "counted"
 
 
-def test_a_first_rank_without_a_pulse_is_given_up_and_shows_no_life(
+def test_a_first_rank_without_a_heartbeat_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ray may take it for running as long as it likes."""

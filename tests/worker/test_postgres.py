@@ -159,7 +159,7 @@ def test_bots_of_several_machines_speak_by_the_servers_clock(url: str) -> None:
     ledger.close()
 
 
-def test_two_bots_bet_on_each_ticket_and_word_once(url: str) -> None:
+def test_two_bots_count_each_ticket_and_label_once(url: str) -> None:
     """Both settle the same 120 tickets, people judge them at either bot, two at a time, and both look all the while."""
     bots = [Ledger(url), Ledger(url)]
     watch = duty.open_watch(bots[0].engine, watch_of())

@@ -31,7 +31,7 @@ def test_a_job_runs_and_its_report_and_plot_come_back(harness: WorkerHarness) ->
     assert harness.reports(job.id) == 1
 
 
-def test_a_failure_for_the_person_is_told_in_its_words_and_not_repeated(harness: WorkerHarness) -> None:
+def test_a_user_error_is_reported_with_its_text_and_not_retried(harness: WorkerHarness) -> None:
     """A FinetuneError ends the job at once with its sentence; a crash is tried again and can come through."""
     harness.worker()
     failure, crash = harness.submit(steps=3, fail=True), harness.submit(steps=3, crash=True)

@@ -49,7 +49,7 @@ def test_a_schedule_survives_a_restart(tmp_path: Path) -> None:
     assert all_pulls(engine) == []
 
 
-def test_of_many_bots_one_takes_what_is_due(tmp_path: Path) -> None:
+def test_of_many_bots_one_sends_a_due_order(tmp_path: Path) -> None:
     """Each on a connection of its own, all at once."""
     file = str(tmp_path / "ledger.db")
     engines = [open_database(file) for _ in range(6)]
@@ -69,7 +69,7 @@ def test_of_many_bots_one_takes_what_is_due(tmp_path: Path) -> None:
     assert due_pulls(engines[0], 200.0) == []
 
 
-def test_a_bot_that_was_killed_holds_nobody_up_and_comes_too_late(tmp_path: Path) -> None:
+def test_a_killed_bots_lease_expires_and_its_late_write_is_refused(tmp_path: Path) -> None:
     """Its lease lapses; then another takes it, and what the first still wants to write is refused."""
     engine = open_database(str(tmp_path / "ledger.db"))
     set_pull(engine, PULL)

@@ -17,7 +17,7 @@ def test_waits_follow_from_what_runs_and_how_long_such_jobs_take() -> None:
     assert estimate_waits([90.0, 30.0], [60.0] * 4) == [30.0, 90.0, 90.0, 150.0]
 
 
-def test_no_wait_is_told_that_leaves_something_out() -> None:
+def test_no_wait_is_shown_when_a_part_is_unknown() -> None:
     """A running job of unknown length, none running, or an unknown one in front: no promise from there on."""
     assert estimate_waits([None, 30.0], [60.0] * 2) == [None, None]
     assert estimate_waits([], [60.0]) == [None]

@@ -107,9 +107,7 @@ def test_a_container_without_held_out_rows_trains_and_a_process_here_measures(tm
     assert try_text(folder, "I was charged twice").answer
 
 
-def test_who_comes_second_is_told_to_stop_or_meets_another_order_trains_nothing(
-    runs: RunStore, tmp_path: Path
-) -> None:
+def test_a_second_container_or_one_with_another_order_trains_nothing(runs: RunStore, tmp_path: Path) -> None:
     """Claimed elsewhere: it leaves; a stop that the bot signed: it leaves; an order of another key or tag is refused."""
     assert runs.create(TAG, CLAIM, b'{"instance": "another"}')
     assert not runs.create(TAG, CLAIM, b"mine")

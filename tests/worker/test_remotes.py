@@ -60,7 +60,7 @@ def test_the_queue_never_gets_a_job_of_a_platform(ledger: Ledger) -> None:
     assert len(outbox.due_orders(ledger.engine, 1000.0, None, remote=True)) == 1
 
 
-def test_the_intention_stands_in_the_ledger_before_anything_leaves(ledger: Ledger) -> None:
+def test_the_intent_is_in_the_ledger_before_anything_is_sent(ledger: Ledger) -> None:
     """Its tag is the job's root and the submission's number; the job is being submitted."""
     job = submit(ledger)
     remote = intend(ledger)

@@ -61,7 +61,7 @@ def everything(ledger: Ledger) -> str:
         return str([list(connection.execute(table.select())) for table in tables.metadata.tables.values()])
 
 
-def test_words_go_and_figures_and_history_stay(ledger: Ledger) -> None:
+def test_texts_are_erased_while_figures_and_history_stay(ledger: Ledger) -> None:
     """Quoted tickets, typed ones, threads and pictures; not the headline, the scores, or who did what."""
     job, trial = past_job(ledger, "a"), past_job(ledger, "b", TRY)
     ledger.save_thread("C1", "1.1", {"question": "Maria asks"})
@@ -85,7 +85,7 @@ def test_words_go_and_figures_and_history_stay(ledger: Ledger) -> None:
     assert forget_older(ledger.engine, now - 30 * DAY_S, now) == 0
 
 
-def test_what_is_young_runs_or_is_owed_stays(ledger: Ledger) -> None:
+def test_recent_running_or_unreported_jobs_are_kept(ledger: Ledger) -> None:
     """A job that ended yesterday, one that waits for a month, and a report that Slack has not taken yet."""
     waiting = ledger.submit(JobRequest("finetune", {}, "d", "U1", "m", "T", "C1", None, "w")).id
     owed = past_job(ledger, "o")

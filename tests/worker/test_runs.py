@@ -52,7 +52,9 @@ def test_a_file_that_was_swapped_for_a_larger_one_is_not_fetched(runs: RunStore,
     assert [path for path in back.rglob("*") if path.is_file()] == []
 
 
-def test_one_claims_the_result_comes_back_whole_and_nothing_stays(runs: RunStore, tmp_path: Path) -> None:
+def test_one_container_claims_the_run_its_result_is_complete_and_nothing_is_left(
+    runs: RunStore, tmp_path: Path
+) -> None:
     """The second claim is refused; checkpoints and what could run stay behind; a spoilt file is noticed; erasing leaves none."""
     assert runs.create(TAG, CLAIM, b"one")
     assert not runs.create(TAG, CLAIM, b"two")
@@ -198,7 +200,7 @@ def test_what_the_run_s_key_did_not_prove_is_refused(tmp_path: Path) -> None:
     assert [one["kind"] for one in runs.events(KEY, 0)[0]] == ["step", "note"]
 
 
-def test_a_run_without_a_key_proves_and_believes_nothing(tmp_path: Path) -> None:
+def test_a_run_without_a_key_signs_and_verifies_nothing(tmp_path: Path) -> None:
     """An empty secret is one that everybody has."""
     runs, keyless = RunStore(str(tmp_path / "runs")), RunKey(TAG, "")
     with pytest.raises(PlatformError, match="no key"):

@@ -224,7 +224,7 @@ def test_doubled_headers_are_numbered(tmp_path: Path) -> None:
         ["nan", "NaN", "NULL", "None", "N/A", "-", "--", "?", "unknown", "#N/A", "unbekannt", " ", "(blank)"]
     )
 )
-def test_words_for_nothing_are_no_queue(word: str, tmp_path: Path) -> None:
+def test_placeholder_labels_are_no_queue(word: str, tmp_path: Path) -> None:
     """K17: such rows are counted as without label, each by its line."""
     rows = [[text, word if at % 3 == 2 else label] for at, (text, label) in enumerate(ROWS)]
     tickets = read_tickets(save(tmp_path, table(["text", "label"], rows)))

@@ -46,7 +46,7 @@ def test_the_shares_are_seen(texts: list[str], code: str, least: float) -> None:
     assert sum(shares.values()) == pytest.approx(1, abs=0.001)
 
 
-def test_where_there_is_too_little_nothing_is_said() -> None:
+def test_too_few_rows_give_no_statement() -> None:
     """No texts, and words that are too few."""
     assert language_shares([]) == language_shares(["ok", "no"]) == {}
     assert language_line({}) == ""

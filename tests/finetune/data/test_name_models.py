@@ -42,7 +42,7 @@ def test_names_in_a_long_text_are_hidden_wherever_they_stand() -> None:
     assert "Daniel Johnson" not in redact.redact(tickets(filler * 350 + ENGLISH)).tickets.texts[0]
 
 
-def test_a_text_is_read_in_pieces_that_end_with_its_sentences() -> None:
+def test_a_text_is_split_at_sentence_ends() -> None:
     """Nothing is left out, no piece is longer than the model takes, and a text without sentences is cut all the same."""
     long = f"{ENGLISH} " * 500
     pieces = list(name_models._pieces(long))

@@ -87,7 +87,7 @@ def test_the_name_may_be_taken_meanwhile(store: DatasetStore) -> None:
     assert store.removals.pending(removal.key) is not None
 
 
-def test_who_asks_to_be_forgotten_is_not_kept_out_of_sight(store: DatasetStore) -> None:
+def test_forgetting_also_erases_pending_removals(store: DatasetStore) -> None:
     """Forgetting erases every removal that waits."""
     card = store.keep(some_tickets(), "tickets", "U1", EVERYONE, "")
     removal = store.removals.hide("tickets")

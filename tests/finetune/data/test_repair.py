@@ -369,7 +369,7 @@ def test_decisions_read_what_a_newer_version_wrote() -> None:
     assert Repairs.from_json(values, "x") == Repairs("d", (decision("merge", ("a", "b")),))
 
 
-def test_what_was_decided_holds_for_rows_that_come_later(store: DatasetStore) -> None:
+def test_decisions_apply_to_rows_added_later(store: DatasetStore) -> None:
     """A pull brings rows and old ones anew: merges, labels and drops are made again, and can still be taken back."""
     first = store.keep(messy_tickets(), "tickets", "U1", HERE, "internal")
     for draft in (

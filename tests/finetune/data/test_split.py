@@ -156,7 +156,7 @@ def test_a_placeholder_customer_chains_nothing() -> None:
     assert len(parts.test) >= 200
 
 
-def test_one_popular_sentence_does_not_chain_all_customers() -> None:
+def test_a_popular_sentence_does_not_join_all_customers() -> None:
     """A copied template by half of the customers: its training rows are left out, the rest trains."""
     rows = [
         Ticket(row.id, "please send me the invoice for last month again" if at % 4 == 0 else row.text, row.label,

@@ -63,7 +63,7 @@ def store(url: str) -> DatasetStore:
     return DatasetStore(url, now=lambda: datetime(2026, 11, 24, tzinfo=UTC), prepare=as_they_are)
 
 
-def test_what_was_kept_comes_back(store: DatasetStore) -> None:
+def test_a_removed_dataset_can_be_restored(store: DatasetStore) -> None:
     """Rows and card round-trip; the digest is of the rows; the card says who, when, licence and scope."""
     tickets = some_tickets()
     card = store.keep(tickets, "tickets", "U1", HERE, "internal", "export.csv")

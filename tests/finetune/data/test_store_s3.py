@@ -129,7 +129,7 @@ def test_a_list_is_one_listing_however_many_datasets(s3_here: S3Server) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_said_in_words(
+def test_errors_are_plain_sentences(
     s3_here: S3Server, monkeypatch, settings: dict[str, str], bucket: str | None, message: str
 ) -> None:
     """Wrong keys, no keys, no bucket, nobody there: what to check, and no key in the text; reading as writing."""

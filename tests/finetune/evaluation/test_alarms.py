@@ -92,7 +92,7 @@ def test_any_looks_give_the_alarm_of_the_whole_stream(events: list[Ticket | bool
 
 
 @given(st.lists(st.booleans(), max_size=300), st.sampled_from([0.02, 0.1, 0.5]))
-def test_a_bet_on_a_rate_is_the_written_out_sum(events: list[bool], rate: float) -> None:
+def test_the_rate_tests_wealth_equals_the_explicit_sum(events: list[bool], rate: float) -> None:
     """Every start has its share of the wealth and multiplies it by the likelihood ratio of each event since."""
     test, largest = run_rate_test(events, rate), 1.0
     rates = [min(ratio * rate, (1 + rate) / 2) for ratio in (1.5, 2.5, 4.0)]
@@ -134,7 +134,7 @@ def test_confidences_in_steps_cost_no_evidence() -> None:
     assert math.log(run_change_test(BEFORE, values).largest) == pytest.approx(math.log(max(exact)), abs=1.0)
 
 
-def test_a_bet_that_has_won_stays_a_number() -> None:
+def test_the_rate_tests_wealth_stays_finite() -> None:
     """50,000 wrong answers in a row are no infinity, which neither JSON nor PostgreSQL would take."""
     test = RateTest(0.1)
     for _ in range(50_000):
@@ -144,7 +144,7 @@ def test_a_bet_that_has_won_stays_a_number() -> None:
     assert test.part(10) == (50_000, 50_000)
 
 
-def test_labels_ring_where_confidences_see_nothing() -> None:
+def test_labels_raise_the_alarm_where_confidences_show_no_change() -> None:
     """The same confidences, a third of the answers wrong."""
     loud = after(stream(300, 0.33))
     assert "promise is broken" in loud.alarm
@@ -167,7 +167,7 @@ def test_few_events_ring_no_alarm() -> None:
     assert after(stream(12, 1.0)).alarm == ""
 
 
-def test_a_changed_word_is_counted_as_if_it_had_been_said_at_first() -> None:
+def test_a_changed_label_counts_as_if_it_were_the_first() -> None:
     """Four answers called wrong by mistake: with their words set right the bets are those of a model that was never wrong."""
     alarms = after([True] * 10 + [False] * 4)
     assert alarms.is_in_doubt
@@ -176,7 +176,7 @@ def test_a_changed_word_is_counted_as_if_it_had_been_said_at_first() -> None:
     assert not alarms.is_in_doubt
 
 
-def test_doubt_comes_before_the_alarm_and_goes_by_itself() -> None:
+def test_a_warning_precedes_the_alarm_and_ends_by_itself() -> None:
     """Three wrong answers among few are a doubt and no alarm; right ones settle it. Other tickets are doubted long before they ring."""
     alarms = after([True] * 12 + [False] * 3)
     assert (alarms.is_in_doubt, alarms.alarm) == (True, "")

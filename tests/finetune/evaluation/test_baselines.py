@@ -28,7 +28,7 @@ def choosing_scores(sample: Sample) -> dict[str, float | None]:
     return {system.name: system.choosing_score for system in systems}
 
 
-def test_few_choosing_rows_do_not_name_the_method_alone() -> None:
+def test_few_validation_rows_do_not_choose_the_method_alone() -> None:
     """20 choosing rows, all labelled wrong, hardly move a score that 140 rows give."""
     sample = with_wrong_labels(cut_sample(120, 20, 40))
     assert CheapMethods(sample).validation_rows == 140

@@ -30,7 +30,7 @@ def test_only_random_checks_count_as_errors() -> None:
     assert figures.error.high < 0.1
 
 
-def test_a_late_label_comes_behind_those_that_were_bet_on() -> None:
+def test_a_late_label_is_counted_after_earlier_ones() -> None:
     """People judge out of order: a bet holds over all looks only where what was looked at stays as it was."""
     rows = [
         Observation(0.9, True, True, True, at % 7 != 3, word_at=float((at * 31) % 60)) for at in range(60)
@@ -50,7 +50,7 @@ def test_the_threshold_is_set_anew_on_random_labels(error: float, answers: bool)
     assert (fresh.value is not None) is answers
 
 
-def test_news_are_told_in_their_own_words() -> None:
+def test_each_kind_of_event_has_its_own_message() -> None:
     """The words of the far tickets that the others hardly have."""
     far = ["Mahnung zur Rechnung erhalten", "die Mahnung ist falsch", "noch eine Mahnung bitte"]
     assert new_words(far, ["please reset my password", "where is my parcel"] * 20)[0] == "mahnung"

@@ -104,7 +104,7 @@ def test_of_many_labels_a_random_sample_is_checked(monkeypatch: pytest.MonkeyPat
     assert find_label_noise(some_rows(labels + ["bird"] * 3), by_word).total == 60
 
 
-def test_a_copy_with_the_same_wrong_label_defends_nothing() -> None:
+def test_a_copy_with_the_same_wrong_label_does_not_support_it() -> None:
     """Near-copies are judged together: doubling a wrong row does not make it right."""
     labels = ["dog", "cat"] * 30
     labels[8] = "cat"

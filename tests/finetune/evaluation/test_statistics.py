@@ -216,7 +216,7 @@ def test_unequal_written_answers_are_told_apart():
     assert result.p < 0.05
 
 
-def test_calibration_error_of_the_honest_and_the_boastful():
+def test_calibration_error_of_calibrated_and_overconfident_scores():
     """Confidence 0.75 and right three times in four costs nothing; confidence 1 costs 0.25."""
     right = np.tile([True, True, True, False], 50)
     assert calibration_error(np.full(200, 0.75), right) == pytest.approx(0)

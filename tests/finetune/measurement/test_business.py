@@ -89,7 +89,7 @@ def test_money_adds_up() -> None:
     assert "62% of the tickets could be answered automatically (58 to 66)" in case.part.sentence
 
 
-def test_dear_mistakes_turn_the_case() -> None:
+def test_expensive_mistakes_reverse_the_business_case() -> None:
     """Where wrong answers cost more than they save, by hand stays the cheapest and says so."""
     training = Alternative("fine-tune", "tuned", Interval(0.62, 0.58, 0.66), 73.0, 0.02)
     case = business_case(Workload(3_000, 1.0, 30.0, 0.05, 50.0), [NOTHING, training])

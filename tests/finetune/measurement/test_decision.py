@@ -191,7 +191,7 @@ def test_an_arm_that_was_not_measured_leaves_it_undecided() -> None:
     assert decide(measurement(0.97, p_chance=0.4, missing_minutes=4.2)).choice == "undecided"
 
 
-def test_a_gain_below_the_target_is_two_facts_in_two_sentences() -> None:
+def test_a_gain_below_the_target_gets_two_sentences() -> None:
     """Rule 5: out of reach of 97, and +4 points for a price: both before the second full stop."""
     decision = decide(
         measurement(0.97, finetune=ahead(1_000, 0.92, times=1.0), training_usd=0.02, training_hours=0.1)

@@ -100,7 +100,7 @@ def test_the_curve_ends_in_the_methods_own_score(clean: Sample, ladders: list[La
         assert last == float((system.labels == clean.truth).mean()), system.name
 
 
-def test_no_row_stands_on_two_sides(clean: Sample) -> None:
+def test_no_row_is_in_two_parts_of_the_split(clean: Sample) -> None:
     """Training, choosing and held-out rows are disjoint and no text stands on two sides."""
     fold = clean.once
     sides = [set(map(int, side)) for side in (fold.train, fold.dev, fold.test)]

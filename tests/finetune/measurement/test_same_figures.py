@@ -114,7 +114,7 @@ def test_a_finished_job_decides(
     assert Evidence.from_json(evidence[0].to_json()) == evidence[0]
 
 
-def test_a_lucky_fold_is_no_model_in_hand(embed: CountingEmbedder, tmp_path: Path) -> None:
+def test_one_good_fold_is_no_finished_model(embed: CountingEmbedder, tmp_path: Path) -> None:
     """Of 150 tickets a job tested 97% of one fold, 2 points over the cheap method there: expected is that one's score on all plus 2."""
     few = tickets(sample_rows()[:150])
     band, gain = Interval(0.97, 0.9, 1.0), Interval(0.02, -0.02, 0.06)

@@ -125,7 +125,7 @@ def test_few_classes_are_measured_whole(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert not any("sample" in warning or "trainings" in warning for warning in report["warnings"])
 
 
-def test_a_sample_that_takes_longer_than_foreseen_is_given_up(
+def test_a_sample_that_takes_longer_than_predicted_is_dropped(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """From 1,400 rows on a training takes 80 times as long: the smaller sample is the report's, which says why."""

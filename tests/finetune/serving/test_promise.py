@@ -79,7 +79,7 @@ def test_the_first_failure_ends_the_sequence() -> None:
     assert sequence(20, 0.1).tolist() == [20]
 
 
-def test_labels_ring_when_the_promise_is_broken_and_rarely_before() -> None:
+def test_labels_raise_the_alarm_when_the_promise_is_broken_and_rarely_before() -> None:
     """20 wrong of 75 ring at a promise of 10%, 8 do not; a kept promise rings at most once in a hundred."""
     assert exceeds_promise(20, 75, 0.1)
     assert not exceeds_promise(8, 75, 0.1)

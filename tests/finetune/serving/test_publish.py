@@ -77,9 +77,7 @@ def test_the_threshold_stands_on_the_served_scores(tuned_job: TunedJob, model: S
         ("Out of office: I am away until Monday. This is an automatic reply.", "automatic reply"),
     ],
 )
-def test_it_abstains_on_what_it_cannot_know_and_says_why(
-    model: ServedTriage, ticket: str, reason: str
-) -> None:
+def test_it_abstains_on_unknown_input_with_a_reason(model: ServedTriage, ticket: str, reason: str) -> None:
     """No queue, three likeliest ones, and the reason."""
     answer = model.answer(ticket)
     assert answer.queue is None

@@ -187,7 +187,7 @@ def test_a_ticket_that_changes_meanwhile_shifts_none_out_of_sight(rig: Rig) -> N
     assert {key for key, label in labels.items() if label == "Legal"} == {"2", "7", "1"}
 
 
-def test_what_is_gone_at_the_source_goes_here(rig: Rig) -> None:
+def test_rows_deleted_at_the_source_are_deleted_here(rig: Rig) -> None:
     """Zendesk tells of deletions; of the others a full pull finds them, and nothing is made where it finds none."""
     rig.pull()
     rig.desk.touch(6, is_deleted=True)
@@ -292,7 +292,7 @@ def test_rows_that_were_there_before_the_first_pull_stay(zendesk: Rig) -> None:
     assert "6" not in zendesk.labels()
 
 
-def test_what_people_decided_holds_for_what_comes(zendesk: Rig) -> None:
+def test_peoples_decisions_apply_to_pulled_rows(zendesk: Rig) -> None:
     """Labels that they merged stay merged, a label that they settled stays until the help desk gives another, tests stay out."""
     zendesk.pull()
     ana = Decider("U1", "Ana")
@@ -331,7 +331,7 @@ def test_what_people_decided_holds_for_what_comes(zendesk: Rig) -> None:
     assert card.intake["rows"] == card.intake["kept"] + sum(card.intake["left_out"].values())
 
 
-def test_decisions_that_are_settled_hold_for_what_comes(zendesk: Rig) -> None:
+def test_decisions_apply_to_later_rows(zendesk: Rig) -> None:
     """Somebody was forgotten, so the rows before the decisions are gone: what comes is decided all the same."""
     zendesk.pull()
     for draft in (
@@ -355,7 +355,7 @@ def test_decisions_that_are_settled_hold_for_what_comes(zendesk: Rig) -> None:
     assert zendesk.labels()["33"] == "Billing"
 
 
-def test_who_is_to_be_forgotten_leaves_a_pull_under_way_too(zendesk: Rig) -> None:
+def test_forgetting_also_erases_a_running_pull(zendesk: Rig) -> None:
     """Its pages are erased, and it reads on from its last version."""
     zendesk.desk.faults = {3: Answer(429, {}, {"Retry-After": "3600"})}
     with pytest.raises(AskedToWait):
@@ -410,7 +410,7 @@ def test_a_bucket_holds_pages_and_place_as_a_folder_does(zendesk: Rig, s3_here: 
     assert Files(url).names("pulls") == ["support/state.json"]
 
 
-def test_a_desk_that_does_not_answer_is_asked_four_times(zendesk: Rig) -> None:
+def test_a_help_desk_without_an_answer_is_asked_four_times(zendesk: Rig) -> None:
     """Then the sentence names the setting of its address."""
     zendesk.desk.close()
     with pytest.raises(NoAnswer, match="TRAINWISE_ZENDESK_URL"):

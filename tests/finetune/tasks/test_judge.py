@@ -56,7 +56,7 @@ def test_a_judge_that_reads_the_answers_holds_when_they_are_swapped(tmp_path: Pa
     assert "30 judgements held (100%" in verdict.sentence
 
 
-def test_a_judge_that_likes_the_first_place_is_found_out(tmp_path: Path) -> None:
+def test_a_position_biased_judge_is_detected(tmp_path: Path) -> None:
     """Always "1": no judgement holds, and it is said that nothing follows from it."""
     with OpenAIServer(answer=lambda _: "1") as server:
         verdict = judge_answers(judge_llm(server), TEST, NAMES, SIDES, tmp_path, 7, silent())

@@ -35,7 +35,7 @@ def linear_report(server: OpenAIServer, folder: Path, rows: int | None = None) -
     return run(spec, some, folder, lambda _: None, lambda: None, Rates(0.0, PRICES), llm=llm)
 
 
-def test_prompts_stand_in_the_ladder_and_the_best_one_is_what_training_has_to_beat(
+def test_prompts_are_in_the_baselines_and_training_must_beat_the_best(
     server: OpenAIServer, tmp_path: Path
 ) -> None:
     """Four prompts on the same tickets; the one that the choosing rows name is compared on the tickets it
@@ -77,7 +77,7 @@ def test_a_server_that_refuses_costs_the_prompts_and_not_the_run(
 
 
 @pytest.mark.slow
-def test_a_prompt_that_knows_less_is_not_the_one_to_beat(tmp_path: Path) -> None:
+def test_a_worse_prompt_is_not_the_baseline_to_beat(tmp_path: Path) -> None:
     """A model that always says one class: shown, and the linear baseline stays the opponent."""
     first = sorted(set(LABELS.values()))[0]
     with OpenAIServer(answer=lambda _: first) as server:

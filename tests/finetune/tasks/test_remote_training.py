@@ -65,7 +65,7 @@ def test_only_text_and_label_of_the_rows_to_train_and_choose_on_are_sent() -> No
 
 
 @pytest.mark.parametrize(("method", "rows"), [("linear", 520), ("full", 90)])
-def test_measured_at_home_it_is_the_report_of_a_run_at_home(method: str, rows: int, tmp_path: Path) -> None:
+def test_a_local_evaluation_gives_the_report_of_a_local_run(method: str, rows: int, tmp_path: Path) -> None:
     """The same table, answers and verdict, few rows or many, cheap method or network; the cost is the training's."""
     tickets = triage_rows(rows)
     form = {"dataset": "tiny", "digest": tickets.digest, "method": method, "epochs": "1"}

@@ -204,7 +204,7 @@ def test_likeness_figures_have_their_known_ends():
     assert chrf(["zzz"], ["refund sent"])[0] < 0.05
 
 
-def test_why_training_did_not_pay_is_said_where_the_run_shows_it():
+def test_the_report_says_why_training_did_not_pay():
     """Random weights, a single pass, an error still falling; a tuned model at its best gives no reason."""
     falling = [LossPoint(at, 1.0, 3.0 - at / 10) for at in range(3)]
     assert "random weights" in reasons(recipe(method="scratch"), falling, 900)[0]

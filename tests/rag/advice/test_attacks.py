@@ -180,7 +180,7 @@ def test_a_forged_state_decides_nothing(adviser: Adviser, state: dict[str, objec
         ),
     ],
 )
-def test_a_document_that_gives_orders_is_only_a_document(
+def test_a_document_with_injections_is_only_a_document(
     adviser: Adviser, index: Index, tmp_path: Path, name: str, text: str
 ) -> None:
     """Its facts may be quoted, its orders never are; verdicts and points stay."""

@@ -76,7 +76,7 @@ def test_what_would_change_it_is_true() -> None:
     assert advise(other, TABLE).verdict is Verdict.FINE_TUNE
 
 
-def test_the_pass_mark_stands_above_luck() -> None:
+def test_the_pass_mark_is_above_chance() -> None:
     """81% on 600 items passes from 84%: today's score plus its 95% half-width."""
     advice = advise(signals(**TUNE), TABLE)
     assert "above 84%" in advice.next_step

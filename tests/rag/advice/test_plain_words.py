@@ -19,9 +19,7 @@ NOTHING = Signals.model_validate({"topic": "decision"})
 @pytest.mark.parametrize(
     "text", ["sorry, {after} not {before}", "typo: {after}, not {before}", "nicht {before} sondern {after}"]
 )
-def test_the_number_that_is_denied_is_replaced_by_the_one_that_holds(
-    text: str, before: int, after: int
-) -> None:
+def test_a_negated_number_is_replaced_by_the_correct_one(text: str, before: int, after: int) -> None:
     """Whatever the figures, and only where that number was before."""
     old = Signals.model_validate({"topic": "decision", "examples": before, "eval_n": before + 1})
     assert replaced_counts(old, NOTHING, text.format(before=before, after=after)) == {"examples": after}
@@ -46,9 +44,7 @@ def test_a_loose_number_replaces_what_it_can_only_mean() -> None:
         ("not the tone", None),
     ],
 )
-def test_a_gap_that_is_denied_gives_way_to_the_one_that_is_named(
-    text: str, gaps: tuple[str, ...] | None
-) -> None:
+def test_a_negated_gap_is_replaced_by_the_named_one(text: str, gaps: tuple[str, ...] | None) -> None:
     """Only where one is named in the place of the other."""
     assert replaced_gaps(text) == gaps
 
@@ -74,7 +70,7 @@ def test_permission_is_read_from_whoever_may_give_it(text: str, answer: bool | N
     assert permission(text) is answer
 
 
-def test_everybody_may_read_everything_takes_the_walls_down() -> None:
+def test_everybody_may_read_everything_clears_the_access_limit() -> None:
     """And quoting that is no longer needed is no bound."""
     reading = with_plain_words(NOTHING, "all branches may see everything, and no quoting needed")
     assert (reading.acl, reading.citations) == (False, False)

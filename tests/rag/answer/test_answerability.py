@@ -37,7 +37,7 @@ def answer_to(index: Index, question: str) -> Answer:
     return compose(question, passages, index.embed)
 
 
-def test_a_question_in_wholly_other_words_is_answered_and_says_so(embed: MiniLM) -> None:
+def test_a_paraphrased_question_is_answered_with_a_note(embed: MiniLM) -> None:
     """Where no word is shared and an answer is given all the same, a note says that meaning alone found it."""
     text = "Staff receive thirty days of paid vacation in each calendar year."
     passages = [Passage("1", "d", "Handbook", "Handbook", text, None, 0.5)]

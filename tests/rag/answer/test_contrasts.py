@@ -50,7 +50,7 @@ def test_a_row_of_another_month_is_anothers() -> None:
         ("What starts the pump?", "The green button starts the pump.", "Handbook"),
     ],
 )
-def test_a_piece_that_holds_the_word_is_not(question: str, text: str, heading: str) -> None:
+def test_a_piece_with_the_asked_word_has_no_mismatch(question: str, text: str, heading: str) -> None:
     """In any form, beside its opposite, or in the heading above it."""
     assert mismatch(question, piece(text, heading=heading)) == 0
 

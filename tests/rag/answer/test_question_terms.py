@@ -12,6 +12,6 @@ def test_a_level_is_found_under_its_short_name() -> None:
     assert "r2024" not in stems("revenue 2024")
 
 
-def test_define_asks_for_the_word_behind_it() -> None:
+def test_define_asks_for_the_word_after_it() -> None:
     """As "explain" and "what is" do."""
     assert set(read_question("define overfitting").words) == set(read_question("what is overfitting").words)

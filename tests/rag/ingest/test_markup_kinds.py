@@ -298,7 +298,7 @@ def test_a_csv_without_questions_is_a_table_below_its_title(tmp_path: Path) -> N
     ("name", "content"),
     [("a.md", "---\ntitle: x\n---\n"), ("a.mdx", "import x from 'y'\n\n<X />\n"), ("a.rst", ".. image:: x.png\n"), ("a.org", "#+AUTHOR: x\n")],
 )  # fmt: skip
-def test_a_file_without_words_is_refused_with_what_to_do(tmp_path: Path, name: str, content: str) -> None:
+def test_a_file_without_text_is_refused_with_advice(tmp_path: Path, name: str, content: str) -> None:
     """Front matter, imports and pictures are no text."""
     with pytest.raises(RagError, match=r"holds no words\. Add a file with words"):
         read(tmp_path, name, content)

@@ -204,7 +204,7 @@ def test_a_topic_that_contradicts_the_rest_is_left_out() -> None:
     assert alone.topic == "other"
 
 
-def test_a_reading_of_which_nothing_holds_is_none() -> None:
+def test_a_reading_without_supported_values_is_none() -> None:
     """Not even its topic is believed."""
     assert (
         ground_signals(

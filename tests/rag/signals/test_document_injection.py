@@ -96,7 +96,7 @@ def test_what_is_said_to_people_is_no_order(text: str) -> None:
     st.lists(st.sampled_from(FOR_PEOPLE), max_size=4),
     st.sampled_from([" ", "\n", "\n\n"]),
 )
-def test_an_order_between_other_sentences_is_found_alone(order: str, others: list[str], gap: str) -> None:
+def test_an_injection_between_other_sentences_is_found_alone(order: str, others: list[str], gap: str) -> None:
     """What is told is the order, not what stands around it."""
     text = gap.join([*others[:2], order, *others[2:]])
     orders = find_injections(text)

@@ -25,7 +25,7 @@ def head(embed: MiniLM) -> LearningHead:
         "Im Ruhestand will ich endlich begreifen, wie so ein Sprachmodell entsteht, und selbst ein winziges von null trainieren.",
     ],
 )
-def test_it_becomes_a_model_from_scratch_to_learn(head: LearningHead, text: str) -> None:
+def test_a_model_to_learn_from_is_built_from_scratch(head: LearningHead, text: str) -> None:
     """Whatever the readers took for the task; the words are quoted."""
     signals = head.with_learning(Signals(topic="decision", task="reply"), text)
     assert (signals.learning, signals.task) == (True, "foundation")
