@@ -104,6 +104,8 @@ def cases() -> Iterator[Case]:
         start = {"chat.startStream": ("error:user_not_found",)}
         look = {"chat.postMessage": ("accepted_500",), "conversations.replies": (code,) * 2}
         yield Case(f"look {code}", {**start, **look})
+        never = {"chat.postMessage": ("drop",), "conversations.replies": (code,) * 8}
+        yield Case(f"look always {code}", {**start, **never})
         shut = {"chat.postMessage": ("error:is_archived",), "conversations.open": (code,)}
         yield Case(f"open {code}", {**start, **shut})
         yield Case(f"session {code}", {"agents.sessions.setStatus": (code,) * 2})

@@ -26,6 +26,10 @@ CASES = [
     *(Case(f"post {code}", {"chat.startStream": ("error:user_not_found",), "chat.postMessage": (f"error:{code}",) * 2})
       for code in ("rate_limited", "message_limit_exceeded", "ekm_access_denied", "restricted_action_thread_locked",
                    "token_revoked", "never_heard_of")),
+    *(Case(f"look {code}", {"chat.startStream": ("error:user_not_found",), "chat.postMessage": ("accepted_500",),
+                            "conversations.replies": (f"error:{code}",) * 2}) for code in ("ekm_access_denied", "no_permission")),
+    Case("look never", {"chat.startStream": ("error:user_not_found",), "chat.postMessage": ("drop",),
+                        "conversations.replies": ("error:ekm_access_denied",) * 40}),
     Case("post unheard", {"chat.startStream": ("error:user_not_found",), "chat.postMessage": ("accepted_drop",)}),
 ]  # fmt: skip
 

@@ -86,7 +86,7 @@ class Api:
         if fault in {"500", "503"}:
             return self._log_call(name, params, {"ok": False, "error": "internal_error"}, int(fault), start)
         if fault and fault.startswith(CODE):
-            body = {"ok": False, "error": fault.removeprefix(CODE)}
+            body: Json = {"ok": False, "error": fault.removeprefix(CODE)}
             return self._log_call(name, params, body, 200, start)
         if fault == "drop":
             return self._drop(request, name, params, {"ok": False, "error": "(connection dropped)"}, start)

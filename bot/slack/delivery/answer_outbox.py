@@ -10,7 +10,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.slack.delivery.answer_message import AnswerMessage, delete_message, post_answer
-from bot.slack.delivery.posting import FailureKind, classify_error, find_message
+from bot.slack.delivery.posting import FailureKind, LookupRefused, classify_error, find_message
 from bot.slack.slack_errors import SLACK_ERRORS
 from bot.slack.ui.blocks import context
 from bot.slack.ui.escape import escape
@@ -47,14 +47,14 @@ def deliver_answer(client: WebClient, ledger: Ledger, post: Post, now: float, on
             ledger.postpone_post(post.id, now + WAIT_BEHIND_S)
             return
         if line.is_gone:
-            _delete_line(client, answer, line.ts)
+            _delete_line(client, answer, line.ts, post.tries)
             ledger.complete_post(post.id, "")
             return
         answer = replace(answer, ts=answer.ts or line.ts)
     try:
         ts, channel = post_answer(client, answer, may_exist=True), answer.channel
     except SLACK_ERRORS as error:
-        why = classify_error(error)
+        why = classify_error(error, post.tries)
         is_closed = why.kind in (FailureKind.CHANNEL, FailureKind.MESSAGE)
         if not is_closed and not (why.kind is FailureKind.OTHER and post.tries >= MOST_TRIES):
             raise
@@ -63,12 +63,12 @@ def deliver_answer(client: WebClient, ledger: Ledger, post: Post, now: float, on
     on_sent(post, channel, ts)
 
 
-def _delete_line(client: WebClient, answer: AnswerMessage, ts: str | None) -> None:
+def _delete_line(client: WebClient, answer: AnswerMessage, ts: str | None, tries: int) -> None:
     """Deletes the line of a ticket that was deleted while the line was sent."""
     try:
         ts = ts or find_message(client, answer.channel, answer.thread_ts, answer.key, answer.since)
-    except SlackApiError as error:
-        if classify_error(error).kind not in (FailureKind.CHANNEL, FailureKind.MESSAGE):
+    except (SlackApiError, LookupRefused) as error:
+        if classify_error(error, tries).kind not in (FailureKind.CHANNEL, FailureKind.MESSAGE):
             raise
     if ts:
         delete_message(client, answer.channel, ts)

@@ -147,7 +147,7 @@ class Notifier:
         except TryLater:
             return
         except SLACK_ERRORS as error:
-            self._handle_card_failure(job, classify_error(error))
+            self._handle_card_failure(job, classify_error(error, self._cards.tries(job.id)))
             return
         except Exception:
             log.exception("card of %s", job.id)
@@ -271,7 +271,7 @@ class Notifier:
         except TryLater:
             self._ledger.postpone_post(post.id, self._clock() + POSTPONE_S)
         except SLACK_ERRORS as error:
-            failure = classify_error(error)
+            failure = classify_error(error, post.tries)
             wait = failure.wait_s or retry_delay(post.tries)
             if failure.kind is FailureKind.TOKEN:
                 wait = TOKEN_RETRY_S

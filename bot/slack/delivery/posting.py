@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError
+from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.slack.ui.blocks import Block, section
 from bot.slack.ui.escape import escape, one_line
@@ -47,6 +47,12 @@ INVALID_PAYLOAD = {
     "invalid_metadata_format", "invalid_metadata_schema", "metadata_must_be_sent_from_app", "metadata_too_large",
     "msg_blocks_too_long", "msg_too_long", "too_many_attachments", "too_many_contact_cards",
 }  # fmt: skip
+NOT_THERE = {
+    "channel_not_found",
+    "is_archived",
+    "not_in_channel",
+}  # also when reading: posting fails there too
+LOOKUP_TRIES = 3  # refusals to look for an earlier send, before the channel counts as closed
 SLOW_DOWN = {"message_limit_exceeded", "rate_limited", "ratelimited", "request_timeout"}
 UNKNOWN_OUTCOME = {"fatal_error", "internal_error", "no_json", "service_unavailable"}
 
@@ -72,8 +78,19 @@ class SlackFailure:
     wait_s: float = 0.0
 
 
-def classify_error(error: BaseException) -> SlackFailure:
-    """The kind of failure that an exception of the Web API client stands for."""
+class LookupRefused(SlackClientError):
+    """A policy of Slack's forbids to read where an earlier send may stand; `code` names it."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def classify_error(error: BaseException, tries: int = 0) -> SlackFailure:
+    """The kind of failure that an exception of the Web API client stands for, after so many tries."""
+    if isinstance(error, LookupRefused):
+        kind = FailureKind.CHANNEL if tries >= LOOKUP_TRIES else FailureKind.OTHER
+        return SlackFailure(kind, error.code)
     if not isinstance(error, SlackApiError):
         return SlackFailure(FailureKind.UNSURE, type(error).__name__)
     response: Any = error.response
@@ -144,16 +161,22 @@ def has_files(client: WebClient, channel: str, thread: str, names: set[str]) -> 
 def _messages(
     client: WebClient, channel: str, thread: str | None, since: float | None = None
 ) -> Iterator[dict[str, Any]]:
-    """The messages from `since` on (less CLOCK_SKEW_S), page by page; all messages without `since`."""
+    """The messages from `since` on (less CLOCK_SKEW_S), page by page; all messages without `since`. LookupRefused by a policy."""
     cursor: str | None = None
     for _ in range(PAGES):
         query: dict[str, Any] = {"channel": channel, "limit": 200, "include_all_metadata": True}
         query |= {"oldest": f"{max(0.0, since - CLOCK_SKEW_S):.6f}"} if since else {}
         query |= {"cursor": cursor} if cursor else {}
-        if thread:
-            answer = client.conversations_replies(ts=thread, **query)
-        else:
-            answer = client.conversations_history(**query)
+        try:
+            if thread:
+                answer = client.conversations_replies(ts=thread, **query)
+            else:
+                answer = client.conversations_history(**query)
+        except SlackApiError as error:
+            failure = classify_error(error)
+            if failure.kind is FailureKind.CHANNEL and failure.code not in NOT_THERE:
+                raise LookupRefused(failure.code) from error
+            raise
         yield from answer.get("messages") or []
         cursor = (answer.get("response_metadata") or {}).get("next_cursor")
         if not cursor:
