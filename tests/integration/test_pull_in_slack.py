@@ -238,7 +238,7 @@ def test_another_project_is_refused_before_the_schedule_is_changed(case: Case, m
 def test_only_the_requester_or_an_admin_changes_a_pull(case: Case, maya: Person) -> None:
     """Another member is refused, also through the form; a hidden pull looks like an unknown one."""
     ravi, ana = case.slack.person("ravi"), case.slack.person("ana")
-    assert "Only <@" in private_reply(ravi, lambda: ravi.command("/datasets", "pull shop stop", CHANNEL))
+    assert "Only @maya" in private_reply(ravi, lambda: ravi.command("/datasets", "pull shop stop", CHANNEL))
     assert "taken by someone else" in order(ravi, scope="channel")["errors"]["name"]
     assert "No pull makes" in private_reply(ravi, lambda: ravi.command("/datasets", "pull nothing", CHANNEL))
     assert "not pulled any more" in private_reply(
