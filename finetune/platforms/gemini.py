@@ -7,6 +7,7 @@ Driven in tests against a server on loopback that follows the v1 reference of tu
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,7 @@ class GeminiTunings:
     def erase(self, reference: Reference) -> list[str]:
         """The files of the tag; a model too, unless it is the one that is wanted. Records that show rows stay, and are named."""
         left: list[str] = []
-        for job in self._jobs(reference.tag):
+        for job in self._jobs_to_erase(reference):
             number = number_of(job)
             if not (reference.keeps_model and number == reference.remote_id):
                 left += self._drop(model_of(job))
@@ -173,6 +174,14 @@ class GeminiTunings:
                     "to delete it"
                 )
         return left + self._bucket.erase(reference.tag)
+
+    def _jobs_to_erase(self, reference: Reference) -> list[Mapping[str, Any]]:
+        """Every job of the tag; the one whose id is known also where the list does not show it yet."""
+        jobs = self._jobs(reference.tag)
+        if reference.remote_id and reference.remote_id not in {number_of(job) for job in jobs}:
+            with suppress(Missing):
+                jobs.append(self._job(reference.remote_id))
+        return jobs
 
     def erase_model(self, model: str) -> list[str]:
         """The endpoint and the model behind it; NoAnswer while Google is still at it.

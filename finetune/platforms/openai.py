@@ -7,6 +7,7 @@ an earlier day. Driven in tests with the real client against a server on loopbac
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import islice
@@ -222,7 +223,7 @@ class Tunings:
         """The files of the tag and what its jobs wrote; a model too, unless it is the one that is wanted."""
         left: list[str] = []
         files = [number for _, number in self._listed(reference.tag)]
-        for job in self._jobs(reference.tag):
+        for job in self._jobs_to_erase(reference):
             files += job.result_files
             if job.fine_tuned_model and not (reference.keeps_model and job.id == reference.remote_id):
                 left += self.erase_model(job.fine_tuned_model)
@@ -233,6 +234,14 @@ class Tunings:
             except Missing:
                 continue
         return left + [f"the file {name} at {LABEL}" for name in self._files(reference.tag)]
+
+    def _jobs_to_erase(self, reference: Reference) -> list[FineTuningJob]:
+        """Every job of the tag; the one whose id is known also where the list does not show it yet."""
+        jobs = self._jobs(reference.tag)
+        if reference.remote_id and reference.remote_id not in {job.id for job in jobs}:
+            with suppress(Missing):
+                jobs.append(self._job(reference.remote_id)[0])
+        return jobs
 
     def erase_model(self, model: str) -> list[str]:
         try:

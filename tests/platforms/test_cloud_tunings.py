@@ -140,8 +140,10 @@ def harness_sleep(harness: PlatformHarness) -> Any:
     return sleep
 
 
-def test_a_model_that_nobody_waits_for_any_more_is_deleted(harness: PlatformHarness) -> None:
-    """It was ready just before the cancel came in."""
+@pytest.mark.parametrize("lag_s", [0.0, 3600.0])
+def test_a_model_that_nobody_waits_for_any_more_is_deleted(harness: PlatformHarness, lag_s: float) -> None:
+    """It was ready just before the cancel came in; a list that does not show its job yet hides nothing."""
+    harness.standin.lag_s = lag_s
     job = harness.submit()
     harness.step(1.0)
     (theirs,) = harness.standin.jobs.values()
