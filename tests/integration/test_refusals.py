@@ -12,7 +12,7 @@ from bot.playground import Playground
 from tests.integration.notifier_harness import MANIFEST
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from slack_refusals import Case, RefusalBench
+from slack_refusals import Case, RefusalHarness
 
 pytestmark = pytest.mark.integration
 CASES = [
@@ -35,13 +35,13 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RefusalBench]:
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RefusalHarness]:
     with Playground(MANIFEST) as workspace:
         workspace.set_rates(enforce=False)
-        yield RefusalBench(workspace, tmp_path_factory.mktemp("refusals"))
+        yield RefusalHarness(workspace, tmp_path_factory.mktemp("refusals"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_answer_arrives_exactly_once_and_no_stream_stays_open(bench: RefusalBench, case: Case) -> None:
+def test_the_answer_arrives_exactly_once_and_no_stream_stays_open(bench: RefusalHarness, case: Case) -> None:
     """It arrives in its thread, or in the asker's direct messages."""
     assert bench.answer(case) == {"shown": 1, "turning": 0}

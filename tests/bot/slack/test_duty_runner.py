@@ -235,7 +235,7 @@ def test_a_long_downtime_loses_no_message(case: Any) -> None:
     case.runner._client.conversations_history = page
     engine, entries = case.ledger.engine, []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(duty, "enter", lambda engine, watch, key, ts, text, at: entries.append((key, at)))
+        patch.setattr(duty, "add_ticket", lambda engine, watch, key, ts, text, at: entries.append((key, at)))
         patch.setattr("bot.slack.delivery.duty_history.without_personal_data", lambda text: text)
         case.runner.read_history(case.watch)
     assert len({key for key, _ in entries}) == 6_000

@@ -30,7 +30,7 @@ def test_rows_are_drawn_in_order_and_alike_for_a_seed(monkeypatch: pytest.Monkey
     assert abs(shares - 0.25).max() < 0.05
     assert draw_rows(sample, 3, most=800) is sample
     monkeypatch.setattr(row_file, "IN_MEMORY", 1_000)
-    on_disk = Tickets(row_file.gather(iter(tickets.rows)), "triage")
+    on_disk = Tickets(row_file.collect_rows(iter(tickets.rows)), "triage")
     assert not isinstance(on_disk.rows, tuple)
     assert draw_rows(on_disk, 3, most=800).rows == sample.rows
 

@@ -53,7 +53,7 @@ def order_of(folder: Path, path: Path, store: str = "store") -> ImportOrder:
 
 
 def parts_left(folder: Path) -> int:
-    return Checkpoints(folder / "imports" / "large").waits()
+    return Checkpoints(folder / "imports" / "large").count()
 
 
 def test_rows_on_disk_are_a_sequence_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ def _import_until_killed(order: ImportOrder, parts: int) -> None:
     row_file.IN_MEMORY, redact.PART_ROWS = 5_000, PART
 
     def stop() -> str | None:
-        if Checkpoints(order.work / order.name).waits() >= parts:
+        if Checkpoints(order.work / order.name).count() >= parts:
             os.kill(os.getpid(), signal.SIGKILL)
         return None
 

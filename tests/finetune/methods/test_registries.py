@@ -76,7 +76,7 @@ TASK = Task(
 )
 '''
 READERS = """
-from bot.slack.ui.forms import Memory, finetune_modal
+from bot.slack.ui.forms import FormMetadata, finetune_modal
 from finetune.data.card import describe
 from finetune.estimate import estimate_run
 from finetune.methods import METHODS
@@ -87,7 +87,7 @@ from dataclasses import replace
 
 rows = replace(tickets(60), kind="triage")
 card = describe(rows, name="d", scopes=("workspace",), licence="internal", added_by="me", added_at="2026-11-29")
-form = json.dumps(finetune_modal([card], Memory("C1"), {"dataset": "d"}, ""))
+form = json.dumps(finetune_modal([card], FormMetadata("C1"), {"dataset": "d"}, ""))
 assert "BitFit (biases only)" in form, form
 spec = parse_spec({"dataset": "d", "method": "bitfit"})
 assert spec.learning_rate == 2e-3 and spec.base_model == "minilm"

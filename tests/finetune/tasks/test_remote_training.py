@@ -24,6 +24,7 @@ from finetune.tasks import TASKS
 from tests.finetune.tiny import save_encoder
 from tests.finetune.tiny import tickets as tiny_tickets
 
+pytestmark = pytest.mark.integration
 RATES = Rates(3.0)
 
 

@@ -14,6 +14,7 @@ from rag.evaluation.network_training import batches
 from rag.evaluation.reader_network import Encoded
 from rag.evaluation.train_answer_model import loss_of_order, units_of
 
+pytestmark = pytest.mark.integration  # torch takes seconds to import
 TEXTS = [Encoded(np.zeros((1 + n % 7, 4), dtype=np.float16), ()) for n in range(40)]
 
 
