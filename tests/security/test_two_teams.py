@@ -58,6 +58,7 @@ def test_nothing_of_a_workspace_is_found_in_the_other(two: TwoTeams, plants: Pla
     """Every payload with the first workspace's ids, sent in the second by an admin and by members with the same ids."""
     ours, theirs = two.slack(TEAM_ID), two.slack(OTHER_TEAM)
     before = {job.id: (job.state, job.version) for job in ours.services.ledger.jobs(limit=500)}
+    ours.settle()  # what planting the secrets makes the bot say comes at Slack's pace
     since, threads = ours.calls(), ours.services.ledger.thread(*plants.wide[:2])
     results = use(theirs, user, doors(theirs, plants, user)) | ask_everywhere(theirs, user, plants)
     secrets = [pair for pair in leaks(results) if pair[1] != "dataset name"]  # both have one of that name
