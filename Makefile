@@ -25,7 +25,7 @@ lint: $(VENV)/.ready-dev ## ruff and mypy
 	$(BIN)/mypy
 
 unit: $(VENV)/.ready-dev ## seconds: no server, no training
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -q -m 'not integration and not slow and not live'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -q -m 'not integration and not slow and not live'
 
 integration: $(VENV)/.ready-dev ## real Redis, real slack-bolt, real browser, real training
 	$(BIN)/python -m pytest -q -m 'integration and not slow and not live'
