@@ -76,26 +76,6 @@ _ACTOR = re.compile(
     r"|everyone|everybody|nobody|anyone|somebody|people|members?|employees?|parents?|trust\w*|i|we|you|he|she)\b",
     re.I,
 )
-_NAME = re.compile(
-    r"(?:mon|tues|wednes|thurs|fri|satur|sun)days?$|(?:january|february|march|april|may|june|july|august|september|october|november|december)$",
-    re.I,
-)
-_QUESTION_WORD = re.compile(r"\b(?:how|what|when|where|who|which|why)\b", re.I)
-_WHO = re.compile(
-    r"^\W*who(?!se)\b(?! (?:can|may|must|should|has to|needs|is allowed|is entitled|gets))", re.I
-)
-_ACTOR = re.compile(
-    r"\b(?:team|desk|office|officer|manager|head|lead|director|board|committee|chair\w*|president|owner|council|company|ltd|inc|gmbh|department|staff"
-    r"|crew|engineer\w*|agents?|admins?|administrator|support|finance|legal|security|facilities|supplier|vendor|contractor|customer\w*|user\w*"
-    r"|whoever|those (?:who|whose|that)|secretar\w+|assistants?|mechanics?|stewards?|caretakers?|porters?|guards?|neighbours?|landlords?|judges|drivers?|riders?"
-    r"|buyers?|sellers?|senders?|wardens?|brigade|police|teachers?|doctors?|captains?|technicians?|analysts?|auditors?|treasurers?|curators?|librarians?"
-    r"|no one|someone|by (?:the|an?|our|its|their|his|her) \w+ (?!of\b)"
-    r"|everyone|everybody|nobody|anyone|somebody|people|members?|employees?|parents?|trust\w*|i|we|you|he|she)\b",
-    re.I,
-)
-_OPENS_WITH_NAME = re.compile(
-    r"\W*[A-Z][\w'’-]*[a-rt-z] (?:is|was|has|had|will|can|may|\w+[a-rt-z]s|\w+ed)\b"
-)
 _NAME = re.compile(r"\b[A-Z][\w'’-]+")
 
 
