@@ -69,11 +69,7 @@ class HostedRun:
 
     def order(self) -> bytes:
         """The run as the process reads it from its standard input, the key included."""
-        message = {
-            "spec": self.spec,
-            "kind": self.tickets.kind,
-            "columns": dict(self.tickets.columns),
-            "rows": canonical(self.tickets.rows).decode(),
+        message = _recipe_and_rows(self) | {
             "endpoint": asdict(self.endpoint),
             "platform": self.platform,
             "base_model": self.base_model,
@@ -82,7 +78,6 @@ class HostedRun:
             "prices": dict(self.prices),
             "trained": {"usd": self.bill.usd, "basis": self.bill.basis},
             "loss": self.result.report.get("loss", []),
-            "folder": str(self.folder),
         }
         return json.dumps(message).encode()
 
@@ -105,16 +100,22 @@ class TrainedRun:
 
     def order(self) -> bytes:
         """The run as the process reads it from its standard input."""
-        message = {
-            "spec": self.spec,
-            "kind": self.tickets.kind,
-            "columns": dict(self.tickets.columns),
-            "rows": canonical(self.tickets.rows).decode(),
+        message = _recipe_and_rows(self) | {
             "training": dict(self.training),
             "usd_per_hour": self.usd_per_hour,
-            "folder": str(self.folder),
         }
         return json.dumps(message).encode()
+
+
+def _recipe_and_rows(run: HostedRun | TrainedRun) -> dict[str, Any]:
+    """The part of an order that both kinds of run have."""
+    return {
+        "spec": run.spec,
+        "kind": run.tickets.kind,
+        "columns": dict(run.tickets.columns),
+        "rows": canonical(run.tickets.rows).decode(),
+        "folder": str(run.folder),
+    }
 
 
 Measure = Callable[[HostedRun | TrainedRun, Callable[[], bool]], Result]

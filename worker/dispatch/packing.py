@@ -47,6 +47,10 @@ class Packer:
             return f"tw-{self.key.public.id[:6]}-"
         return f"tw-{hashlib.sha256(f'{self.key.public.id}/{self.team}'.encode()).hexdigest()[:12]}-"
 
+    def rows_of(self, job: Job) -> Tickets:
+        """The rows that the job was launched on."""
+        return self.rows(str(job.spec.get("digest") or job.dataset))
+
     def measures_here(self, job: Job, platform: Platform) -> bool:
         """Whether this machine evaluates the model that the platform trains."""
         if (
@@ -63,7 +67,7 @@ class Packer:
         measures_here = self.measures_here(job, platform)
         if measures_here and self.gap:
             raise FinetuneError(self.gap)
-        tickets = self.rows(str(job.spec.get("digest") or job.dataset))
+        tickets = self.rows_of(job)
         public = PREFIX + encode(self.key.public.raw.public_bytes_raw())
         if platform.gives == "hosted":
             files = platform.training_files(tickets, job.spec)

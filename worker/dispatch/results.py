@@ -23,6 +23,7 @@ from finetune.tasks import TASKS
 from worker.dispatch.local_evaluation import HostedRun, Measure, TrainedRun
 from worker.dispatch.packing import Packer, attempt_name
 from worker.jobs.remotes import Outcome, Remote
+from worker.jobs.report_notes import with_notes
 from worker.kinds import kind_of
 from worker.ledger import remotes
 from worker.ledger.ledger import Ledger
@@ -86,8 +87,7 @@ class Fetcher:
             label, upkeep = self.connection.platform.label, self.connection.platform.upkeep
             stays = f"The model {model} stays at {label}; `trainwise erase-model {remote.job_id}` deletes it there."
             stays += f" {upkeep}" if upkeep else ""
-            own = report.get("notes")
-            report |= {"hosted_model": model, "notes": [*(own if isinstance(own, list) else []), stays]}
+            report = with_notes(report, stays) | {"hosted_model": model}
         return remotes.keep_result(self.ledger.engine, remote, report, result.plots)
 
     @contextmanager
@@ -116,7 +116,7 @@ class Fetcher:
         remotes.note_state(
             self.ledger.engine, remote, f"measuring here what {label} has trained, on held-out tickets", now
         )
-        tickets = self.packer.rows(str(job.spec.get("digest") or job.dataset))
+        tickets = self.packer.rows_of(job)
         hour = self.packer.prices.get("cpu_hour")
         usd = float(hour["usd"]) if isinstance(hour, Mapping) else 0.0
         return self.measure(TrainedRun(dict(job.spec), tickets, result.report, folder, usd), self.should_stop)
@@ -133,7 +133,7 @@ class Fetcher:
         if not self._loads_models(remote) or self.packer.gap or task is None or task.recheck is None:
             return result
         remotes.note_state(self.ledger.engine, remote, "writing some of its replies again here", now)
-        tickets = self.packer.rows(str(job.spec.get("digest") or job.dataset))
+        tickets = self.packer.rows_of(job)
         try:
             run = TrainedRun(dict(job.spec), tickets, result.report, folder)
             note = str(self.measure(run, self.should_stop).report.get("note") or "")
@@ -141,9 +141,7 @@ class Fetcher:
             if self.should_stop():
                 raise
             note = f"The container's figures could not be checked here: {error}"
-        own = result.report.get("notes")
-        notes = [*(own if isinstance(own, list) else []), *([note] if note else [])]
-        return replace(result, report={**result.report, "notes": notes})
+        return replace(result, report=with_notes(result.report, *([note] if note else [])))
 
     def _check_rows(self, remote: Remote, result: Result) -> None:
         """A container's own measurement must be of the job's rows."""
@@ -164,7 +162,7 @@ class Fetcher:
         host: Any = self.connection.adapter
         run = HostedRun(
             dict(job.spec),
-            self.packer.rows(str(job.spec.get("digest") or job.dataset)),
+            self.packer.rows_of(job),
             host.endpoint(remote.machine, result.model),
             remote.platform,
             remote.machine,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Engine
 
 from worker.jobs.records import HistoryLine
+from worker.jobs.report_notes import notes_of, with_notes
 from worker.ledger.database import writing
 from worker.ledger.transitions import locked_job, record, set_columns
 
@@ -19,11 +20,8 @@ def note_erasure(engine: Engine, job_id: str, who: str, words: str, now: float) 
     with writing(engine) as connection:
         job = locked_job(connection, job_id)
         report = dict(job.report or {})
-        notes = report.get("notes")
-        notes = notes if isinstance(notes, list) else []
         fact = words.partition(REQUEST)[0]
-        if any(str(one).partition(REQUEST)[0] == fact for one in notes):
+        if any(str(one).partition(REQUEST)[0] == fact for one in notes_of(report)):
             return
-        report["notes"] = [*notes, words]
-        set_columns(connection, job, now, report=report)
+        set_columns(connection, job, now, report=with_notes(report, words))
         record(connection, HistoryLine(job.id, now, who, "hosted model erased", words))

@@ -13,6 +13,7 @@ from worker.jobs.decisions import Decision, TryAgain, decide_on_event, next_atte
 from worker.jobs.event_facts import read_facts
 from worker.jobs.records import HistoryLine, Job, Order, job_of
 from worker.jobs.remotes import Outcome, Remote, RemoteState, path_of, path_to_end, remote_of
+from worker.jobs.report_notes import with_notes
 from worker.jobs.states import END_STATES, State, Trigger
 from worker.ledger import tables
 from worker.ledger.apply_events import apply_decision, keep_plots
@@ -198,8 +199,7 @@ def close(
             job = set_columns(connection, job, now, spent_usd=job.spent_usd + more)
         outcome, report = Outcome(remote.outcome), remote.report
         if outcome is Outcome.FINISHED and report is not None:
-            own = report.get("notes")
-            report = {**report, "notes": [*(own if isinstance(own, list) else []), *notes]}
+            report = with_notes(report, *notes)
         again = attempt_after(job, remote, most_losses)
         why = " ".join([remote.why, *notes]).strip()
         if again is not None:
