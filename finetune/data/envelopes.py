@@ -21,10 +21,10 @@ _CONTENTS = re.compile(
 )
 _LIKE_TICKETS = re.compile(rf"{_CONTENTS.pattern}|desc$|name$|content|preview|details", re.I)
 _PEOPLE = re.compile(r"user|member|agent|people|person|customer|contact|requester|author|collaborator", re.I)
-DEPTH = 6
-LEAST = 2  # rows, for a list that is in no known envelope
-TITLE = 5  # words from which on a field is a row's own text, no title of the whole
-MORE = 3  # times the words outside that the list must have
+MAX_DEPTH = 6
+MIN_ROWS = 2  # rows, for a list that is in no known envelope
+MIN_TEXT_WORDS = 5  # words from which on a field is a row's own text, no title of the whole
+MIN_WORDS_RATIO = 3  # times the words outside that the list must have
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ def open_envelope(value: Any) -> Rows | None:
         return None
     if (envelope := _in_known(value)) is not None:
         return Rows([_node(one) for one in envelope])
-    own = list(_texts(value, DEPTH))
-    if any(_CONTENTS.search(name) and words >= TITLE for name, words in own):
+    own = list(_texts(value, MAX_DEPTH))
+    if any(_CONTENTS.search(name) and words >= MIN_TEXT_WORDS for name, words in own):
         return None
-    lists = {place: items for place, items in _lists(value, "", DEPTH) if len(items) >= LEAST}
+    lists = {place: items for place, items in _lists(value, "", MAX_DEPTH) if len(items) >= MIN_ROWS}
     scores = {place: _score(items) for place, items in lists.items()}
     best = max(scores, key=lambda place: scores[place], default="")
-    if not best or scores[best] <= MORE * sum(words for _, words in own):
+    if not best or scores[best] <= MIN_WORDS_RATIO * sum(words for _, words in own):
         return None
     beside = {place: items for place, items in lists.items() if place != best and not _PEOPLE.search(place)}
     names = {place: own_names for place, items in beside.items() if (own_names := _names(items))}
@@ -105,7 +105,7 @@ def _lists(value: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tuple[
 def _score(items: list[Any]) -> int:
     """The words in fields that read like a ticket's; 0 for a list of anything else."""
     sample = [_node(one) for one in items[:200]]
-    words = sum(len(text.split()) for one in sample for text in _texts_within(one, DEPTH))
+    words = sum(len(text.split()) for one in sample for text in _texts_within(one, MAX_DEPTH))
     return words * len(items) // len(sample) if words > 2 * len(sample) else 0
 
 
